@@ -1,0 +1,98 @@
+-- Database roles: which of them are application roles, and acting as a user in tests and consoles.
+
+-- The privileges an application role needs, and no more: row-level security and guards decide the rest. One
+-- list, so that enable_role and disable_role cannot disagree.
+CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT 'USAGE ON SCHEMA tenancy'
+    UNION ALL
+    SELECT p FROM unnest(ARRAY[
+        'SELECT, UPDATE (name, slug, metadata, status, key) ON tenancy.tenants',
+        'SELECT, INSERT (tenant_id, user_id, status), UPDATE (status), DELETE ON tenancy.members',
+        'SELECT ON tenancy.permissions',
+        'SELECT, INSERT (id, tenant_id, name, description), UPDATE (name, description), DELETE ON tenancy.roles',
+        'SELECT, INSERT (role_id, permission), DELETE ON tenancy.role_permissions',
+        'SELECT, INSERT (senior_id, junior_id), DELETE ON tenancy.role_inheritance',
+        'SELECT, INSERT (id, tenant_id, name), UPDATE (name), DELETE ON tenancy.groups',
+        'SELECT, INSERT (tenant_id, group_id, user_id), DELETE ON tenancy.group_members',
+        'SELECT, INSERT (tenant_id, group_id, role_id), DELETE ON tenancy.group_roles',
+        'SELECT, INSERT (tenant_id, user_id, role_id, expires_at), UPDATE (expires_at), DELETE ON tenancy.member_roles',
+        'SELECT ON tenancy.operators'
+    ]) p
+    UNION ALL
+    SELECT format('EXECUTE ON FUNCTION tenancy.%I(%s)', f.proname, pg_get_function_identity_arguments(f.oid))
+      FROM pg_proc f
+     WHERE f.pronamespace = 'tenancy'::regnamespace
+       AND f.prorettype <> 'trigger'::regtype AND f.prorettype <> 'event_trigger'::regtype
+       AND f.proname <> ALL (ARRAY['enable_role', 'disable_role', 'application_privileges', 'act_as',
+                                   'protect_table', 'protect_table_sql', 'unprotect_table'])
+       AND obj_description(f.oid, 'pg_proc') NOT LIKE 'Administrators only:%';
+    END;
+COMMENT ON FUNCTION tenancy.application_privileges() IS 'Administrators only: what enable_role grants and disable_role revokes, as the middle of a GRANT';
+
+CREATE FUNCTION tenancy.enable_role(db_role name) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    privilege text;
+BEGIN
+    PERFORM tenancy.check_database_role(db_role);
+    FOR privilege IN SELECT tenancy.application_privileges() LOOP
+        EXECUTE format('GRANT %s TO %I', privilege, db_role);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy.enable_role(name) IS 'Makes a database role an application role: grants exactly the privileges that the functions and tables need. Errors: 42501 not an administrator; 42704 no such role; 22023 PUBLIC or an administrator''s role';
+
+CREATE FUNCTION tenancy.disable_role(db_role name) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    privilege text;
+BEGIN
+    PERFORM tenancy.check_database_role(db_role);
+    FOR privilege IN SELECT tenancy.application_privileges() LOOP
+        EXECUTE format('REVOKE %s FROM %I', privilege, db_role);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy.disable_role(name) IS 'Undoes enable_role. Errors: 42501 not an administrator; 42704 no such role';
+
+CREATE FUNCTION tenancy.check_database_role(db_role name) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT tenancy.is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to change application roles' USING ERRCODE = '42501',
+            HINT = 'Only administrators may.';
+    END IF;
+    IF db_role IS NULL OR lower(db_role) = 'public' THEN
+        RAISE EXCEPTION 'invalid database role' USING ERRCODE = '22023',
+            HINT = 'Name the role that your application connects as or switches to, such as authenticated.';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = db_role) THEN
+        RAISE EXCEPTION 'database role "%" does not exist', db_role USING ERRCODE = '42704',
+            HINT = format('CREATE ROLE %I NOLOGIN;', db_role);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_database_role(name) IS 'Administrators only: 42501 for anybody else, 42704 or 22023 for a role that cannot be an application role';
+
+CREATE FUNCTION tenancy.act_as(user_id uuid, tenant uuid DEFAULT NULL, db_role text DEFAULT 'authenticated', claims jsonb DEFAULT '{}')
+    RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    token jsonb;
+BEGIN
+    IF claims IS NULL OR jsonb_typeof(claims) <> 'object' THEN
+        RAISE EXCEPTION 'claims must be a JSON object' USING ERRCODE = '22023';
+    END IF;
+    token := jsonb_strip_nulls(jsonb_build_object('sub', user_id, 'role', db_role)) || claims;
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = db_role) THEN
+        RAISE EXCEPTION 'database role "%" does not exist', db_role USING ERRCODE = '42704',
+            HINT = 'Pass db_role => ''...'', or create it and call tenancy.enable_role().';
+    END IF;
+    PERFORM set_config('request.jwt.claims', token::text, true);
+    PERFORM set_config('tenancy.tenant_id', coalesce(tenant::text, ''), true);
+    PERFORM set_config('role', db_role, true);
+END
+$$;
+COMMENT ON FUNCTION tenancy.act_as(uuid, uuid, text, jsonb) IS 'For tests and consoles: sets claims, tenant and database role until the transaction ends, with the caller''s own rights. Errors: 42704 no such role; 42501 not a member of it; 22023 claims are no object';

@@ -1,0 +1,236 @@
+-- Row triggers: rules that hold for functions and plain DML alike. They run as whoever changes the row, so
+-- that is_administrator() answers for him; cascades run as the owner, who administers.
+
+CREATE FUNCTION tenancy.nil() RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN '00000000-0000-0000-0000-000000000000'::uuid;
+COMMENT ON FUNCTION tenancy.nil() IS 'The nil uuid: the scope of the application''s roles';
+
+-- The scope of a role the caller may see, else 42704: of a stranger's role nothing is told, not even this.
+CREATE FUNCTION tenancy.role_scope(role_id uuid) RETURNS uuid
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_scope uuid;
+BEGIN
+    SELECT r.scope_id INTO found_scope FROM tenancy.roles r WHERE r.id = role_scope.role_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'role does not exist' USING ERRCODE = '42704',
+            HINT = 'SELECT name FROM tenancy.roles lists the roles you may use.';
+    END IF;
+    RETURN found_scope;
+END
+$$;
+COMMENT ON FUNCTION tenancy.role_scope(uuid) IS 'Internal: scope_id of a role the caller may see; 42704 otherwise';
+
+CREATE FUNCTION tenancy.refuse_grant() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'permission denied: the role holds permissions that you do not hold in this tenant' USING
+        ERRCODE = '42501',
+        HINT = 'Nobody can hand out, or take away, more than he holds himself. Ask an owner of the tenant.';
+END
+$$;
+COMMENT ON FUNCTION tenancy.refuse_grant() IS 'Internal: raises 42501 for a grant beyond the grantor''s own permissions';
+
+CREATE FUNCTION tenancy.guard_member_role() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND NEW.role_id IS DISTINCT FROM OLD.role_id THEN
+        NEW.role_scope := tenancy.role_scope(NEW.role_id);
+    END IF;
+    IF NOT tenancy.is_administrator() THEN
+        IF TG_OP <> 'INSERT' AND tenancy.can_grant_role(OLD.tenant_id, OLD.role_id) IS NOT TRUE
+           OR TG_OP <> 'DELETE' AND tenancy.can_grant_role(NEW.tenant_id, NEW.role_id) IS NOT TRUE THEN
+            PERFORM tenancy.refuse_grant();
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            NEW.granted_by := tenancy.current_user_id();
+            NEW.granted_at := now();
+        END IF;
+    ELSIF TG_OP = 'INSERT' AND NEW.granted_by IS NULL THEN
+        NEW.granted_by := tenancy.current_user_id();
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_member_role() IS 'Trigger function: nobody grants or revokes a role that holds more than he does';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON tenancy.member_roles
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_member_role();
+
+CREATE FUNCTION tenancy.guard_group_role() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.role_scope := tenancy.role_scope(NEW.role_id);
+    IF NOT tenancy.is_administrator() AND tenancy.can_grant_role(NEW.tenant_id, NEW.role_id) IS NOT TRUE THEN
+        PERFORM tenancy.refuse_grant();
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_group_role() IS 'Trigger function: nobody gives a group a role that holds more than he does';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON tenancy.group_roles
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_group_role();
+
+CREATE FUNCTION tenancy.guard_group_member() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT tenancy.is_administrator() AND EXISTS (
+        SELECT FROM tenancy.group_roles g
+         WHERE g.group_id = NEW.group_id AND tenancy.can_grant_role(NEW.tenant_id, g.role_id) IS NOT TRUE
+    ) THEN
+        PERFORM tenancy.refuse_grant();
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_group_member() IS 'Trigger function: nobody adds a member to a group whose roles hold more than he does';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON tenancy.group_members
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_group_member();
+
+CREATE FUNCTION tenancy.guard_role_permission() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    holder record;
+BEGIN
+    SELECT r.builtin, r.tenant_id INTO holder FROM tenancy.roles r
+     WHERE r.id = CASE TG_OP WHEN 'DELETE' THEN OLD.role_id ELSE NEW.role_id END;
+    IF holder.builtin THEN
+        RAISE EXCEPTION 'permission denied: a built-in role cannot be changed' USING ERRCODE = '42501',
+            HINT = 'Create a role of your own with tenancy.create_role().';
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    IF NOT tenancy.is_administrator()
+       AND tenancy.can_grant_permission(holder.tenant_id, NEW.permission) IS NOT TRUE THEN
+        PERFORM tenancy.refuse_grant();
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_role_permission() IS 'Trigger function: built-in roles stay as they are, and nobody gives a role a permission that he does not hold';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON tenancy.role_permissions
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_role_permission();
+
+CREATE FUNCTION tenancy.guard_role_inheritance() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.senior_scope := tenancy.role_scope(NEW.senior_id);
+    NEW.junior_scope := tenancy.role_scope(NEW.junior_id);
+    -- Two sessions could close a cycle between them: one at a time, and each sees what the last committed.
+    PERFORM pg_advisory_xact_lock(hashtextextended('tenancy.role_inheritance', 0));
+    IF tenancy.would_create_cycle(NEW.senior_id, NEW.junior_id) THEN
+        RAISE EXCEPTION 'the role would inherit itself' USING ERRCODE = '0LP01',
+            DETAIL = 'The junior role already inherits the senior one, directly or through others.';
+    END IF;
+    IF EXISTS (SELECT FROM tenancy.roles r WHERE r.id = NEW.senior_id AND r.builtin) THEN
+        RAISE EXCEPTION 'permission denied: a built-in role cannot be changed' USING ERRCODE = '42501',
+            HINT = 'Create a role of your own with tenancy.create_role().';
+    END IF;
+    IF NOT tenancy.is_administrator() AND tenancy.can_grant_role(NEW.senior_scope, NEW.junior_id) IS NOT TRUE THEN
+        PERFORM tenancy.refuse_grant();
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_role_inheritance() IS 'Trigger function: no cycles, and nobody lets a role inherit more than he holds';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON tenancy.role_inheritance
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_role_inheritance();
+
+-- A tenant's own role must never be mistaken for the application's. Sees all tenants' roles, hence DEFINER.
+CREATE FUNCTION tenancy.guard_role_name() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    holders bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('tenancy.roles ' || NEW.name, 0));
+    IF NEW.tenant_id IS NOT NULL THEN
+        IF EXISTS (SELECT FROM tenancy.roles r WHERE r.tenant_id IS NULL AND r.name = NEW.name) THEN
+            RAISE EXCEPTION 'role "%" is a role of the application', NEW.name USING ERRCODE = '42710',
+                HINT = 'Choose another name for the tenant''s own role.';
+        END IF;
+    ELSE
+        SELECT count(*) INTO holders FROM tenancy.roles r WHERE r.tenant_id IS NOT NULL AND r.name = NEW.name;
+        IF holders > 0 THEN
+            RAISE EXCEPTION 'role "%" is the name of a role of % tenant(s)', NEW.name, holders USING ERRCODE = '42710',
+                HINT = 'Choose another name, or have the tenants rename their roles.';
+        END IF;
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.guard_role_name() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.guard_role_name() IS 'Trigger function: no tenant''s own role has the name of an application role';
+CREATE TRIGGER guard_name BEFORE INSERT OR UPDATE OF name, tenant_id ON tenancy.roles
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_role_name();
+
+CREATE FUNCTION tenancy.guard_builtin() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' AND OLD.builtin OR TG_OP <> 'DELETE' AND NEW.builtin THEN
+        RAISE EXCEPTION 'permission denied: "%" is built in', CASE TG_OP WHEN 'INSERT' THEN NEW.name ELSE OLD.name END USING
+            ERRCODE = '42501',
+            DETAIL = 'What the extension ships cannot be edited, dropped or added to.';
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_builtin() IS 'Trigger function: rows shipped with the extension are immutable';
+CREATE TRIGGER guard_builtin BEFORE INSERT OR UPDATE OR DELETE ON tenancy.roles
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_builtin();
+CREATE TRIGGER guard_builtin BEFORE INSERT OR UPDATE OR DELETE ON tenancy.permissions
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_builtin();
+
+-- A role keeps its tenant and a tenant its id: grants refer to them.
+CREATE FUNCTION tenancy.guard_identity() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'the key of a row in tenancy.% cannot be changed', TG_TABLE_NAME USING
+        ERRCODE = '23514', CONSTRAINT = 'immutable_key', SCHEMA = 'tenancy', TABLE = TG_TABLE_NAME;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_identity() IS 'Trigger function: refuses to change a key that grants refer to';
+CREATE TRIGGER guard_identity BEFORE UPDATE ON tenancy.roles FOR EACH ROW
+    WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.tenant_id IS DISTINCT FROM NEW.tenant_id)
+    EXECUTE FUNCTION tenancy.guard_identity();
+CREATE TRIGGER guard_identity BEFORE UPDATE ON tenancy.tenants FOR EACH ROW
+    WHEN (OLD.id IS DISTINCT FROM NEW.id) EXECUTE FUNCTION tenancy.guard_identity();
+CREATE TRIGGER guard_identity BEFORE UPDATE ON tenancy.members FOR EACH ROW
+    WHEN (OLD.tenant_id IS DISTINCT FROM NEW.tenant_id OR OLD.user_id IS DISTINCT FROM NEW.user_id)
+    EXECUTE FUNCTION tenancy.guard_identity();
+CREATE TRIGGER guard_identity BEFORE UPDATE ON tenancy.groups FOR EACH ROW
+    WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.tenant_id IS DISTINCT FROM NEW.tenant_id)
+    EXECUTE FUNCTION tenancy.guard_identity();
+
+CREATE FUNCTION tenancy.guard_tenant() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (NEW.status IS DISTINCT FROM OLD.status OR NEW.key IS DISTINCT FROM OLD.key)
+       AND NOT tenancy.is_administrator() AND tenancy.operator_access() IS DISTINCT FROM 'write' THEN
+        RAISE EXCEPTION 'permission denied to change a tenant''s status or key' USING ERRCODE = '42501',
+            HINT = 'Operators with access "write" and administrators may.';
+    END IF;
+    NEW.updated_at := now();
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_tenant() IS 'Trigger function: status and key are the operators''; updated_at is kept';
+CREATE TRIGGER guard BEFORE UPDATE ON tenancy.tenants
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_tenant();
+
+DO $$
+DECLARE
+    g record;
+BEGIN
+    FOR g IN SELECT tgname, relname, obj_description(tgfoid, 'pg_proc') AS about
+               FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+              WHERE relnamespace = 'tenancy'::regnamespace AND tgname LIKE 'guard%' LOOP
+        EXECUTE format('COMMENT ON TRIGGER %I ON tenancy.%I IS %L', g.tgname, g.relname, g.about);
+    END LOOP;
+END
+$$;

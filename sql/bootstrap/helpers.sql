@@ -1,0 +1,78 @@
+-- The functions that policies call, in C for speed (src/api). STRICT: NULL in gives NULL out, which denies.
+-- None raises, writes or logs because of its arguments. LEAKPROOF where nothing they raise, log or allocate
+-- depends on the row's tenant, so that a policy of the user's that sorts first cannot take the index away.
+
+CREATE FUNCTION tenancy.current_user_id() RETURNS uuid
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_current_user_id';
+COMMENT ON FUNCTION tenancy.current_user_id() IS 'The user of this request: sub of valid claims; NULL when anonymous, malformed or expired';
+
+CREATE FUNCTION tenancy.current_tenant_id() RETURNS uuid
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_current_tenant_id';
+COMMENT ON FUNCTION tenancy.current_tenant_id() IS 'The active tenant; NULL if none is chosen or the user is no active member of it';
+
+CREATE FUNCTION tenancy.tenant_ids() RETURNS uuid[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_tenant_ids';
+COMMENT ON FUNCTION tenancy.tenant_ids() IS 'The open tenants the user is an active member of';
+
+CREATE FUNCTION tenancy.tenant_ids_with(permission text) RETURNS uuid[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with';
+COMMENT ON FUNCTION tenancy.tenant_ids_with(permission text) IS 'The tenants in which the user holds the permission';
+
+CREATE FUNCTION tenancy.is_member(tenant uuid) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'tenancy_is_member';
+COMMENT ON FUNCTION tenancy.is_member(tenant uuid) IS 'Whether the user is an active member of the tenant, and the tenant is open';
+
+CREATE FUNCTION tenancy.can_see_tenant(tenant uuid) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_can_see_tenant';
+COMMENT ON FUNCTION tenancy.can_see_tenant(tenant uuid) IS 'Whether the user may see the tenant''s own row: as is_member, but also while it is suspended';
+
+CREATE FUNCTION tenancy.has_role(role text) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_has_role';
+COMMENT ON FUNCTION tenancy.has_role(role text) IS 'Whether the user has this application role in the active tenant, directly, by a group or by inheritance';
+
+CREATE FUNCTION tenancy.has_role(tenant uuid, role text) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_has_role_in';
+COMMENT ON FUNCTION tenancy.has_role(tenant uuid, role text) IS 'Whether the user has this application role in that tenant; a tenant''s own role of the name never counts';
+
+CREATE FUNCTION tenancy.has_tenant_role(tenant uuid, role text) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_has_tenant_role';
+COMMENT ON FUNCTION tenancy.has_tenant_role(tenant uuid, role text) IS 'Whether the user has this role of the tenant''s own in that tenant';
+
+CREATE FUNCTION tenancy.has_permission(permission text) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_has_permission';
+COMMENT ON FUNCTION tenancy.has_permission(permission text) IS 'Whether the user holds the permission in the active tenant';
+
+CREATE FUNCTION tenancy.has_permission(tenant uuid, permission text) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'tenancy_has_permission_in';
+COMMENT ON FUNCTION tenancy.has_permission(tenant uuid, permission text) IS 'Whether the user holds the permission in that tenant';
+
+CREATE FUNCTION tenancy.has_any_permission(permissions text[]) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_has_any_permission';
+COMMENT ON FUNCTION tenancy.has_any_permission(permissions text[]) IS 'Whether the user holds one of the permissions in the active tenant';
+
+CREATE FUNCTION tenancy.has_any_permission(tenant uuid, permissions text[]) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'tenancy_has_any_permission_in';
+COMMENT ON FUNCTION tenancy.has_any_permission(tenant uuid, permissions text[]) IS 'Whether the user holds one of the permissions in that tenant';
+
+CREATE FUNCTION tenancy.has_all_permissions(permissions text[]) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_has_all_permissions';
+COMMENT ON FUNCTION tenancy.has_all_permissions(permissions text[]) IS 'Whether the user holds each of the permissions, at least one, in the active tenant';
+
+CREATE FUNCTION tenancy.has_all_permissions(tenant uuid, permissions text[]) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'tenancy_has_all_permissions_in';
+COMMENT ON FUNCTION tenancy.has_all_permissions(tenant uuid, permissions text[]) IS 'Whether the user holds each of the permissions, at least one, in that tenant';
+
+CREATE FUNCTION tenancy.claim(path text) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_claim';
+COMMENT ON FUNCTION tenancy.claim(path text) IS 'The value at a dotted path of valid claims, as in app_metadata.tenant_id';
+
+CREATE FUNCTION tenancy.current_tenant_key() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT t.key FROM tenancy.tenants t WHERE t.id = tenancy.current_tenant_id());
+REVOKE ALL ON FUNCTION tenancy.current_tenant_key() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.current_tenant_key() IS 'The active tenant''s key in the host application; NULL if it has none';
+
+CREATE FUNCTION tenancy.signal_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'tenancy_signal_change';
+REVOKE ALL ON FUNCTION tenancy.signal_change() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.signal_change() IS 'Trigger function: tells every backend that the table it stands on has changed';

@@ -1,0 +1,170 @@
+-- Tenants: create, change status, drop. SECURITY INVOKER: the caller's rights, policies and guards decide.
+
+-- The one lookup of a tenant by those who may act on it. Whoever may not learns nothing: the same error for a
+-- tenant that does not exist and for one he may not touch.
+CREATE FUNCTION tenancy.check_permission(tenant uuid, permission text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF tenancy.is_administrator() THEN
+        IF NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = check_permission.tenant) THEN
+            RAISE EXCEPTION 'tenant does not exist' USING ERRCODE = '42704',
+                HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
+        END IF;
+    ELSIF tenancy.has_permission(tenant, permission) IS NOT TRUE THEN
+        IF EXISTS (SELECT FROM tenancy.tenants t
+                    WHERE t.id = check_permission.tenant AND t.status IN ('suspended', 'archived')) THEN
+            RAISE EXCEPTION 'tenant is suspended' USING ERRCODE = '23514', CONSTRAINT = 'tenant_status',
+                SCHEMA = 'tenancy', TABLE = 'tenants';
+        END IF;
+        RAISE EXCEPTION 'permission denied: % is required in the tenant', permission USING ERRCODE = '42501',
+            HINT = 'SELECT * FROM tenancy.diagnose() shows what the present identity holds and why.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_permission(uuid, text) IS 'Internal: 42501 unless the caller administers or holds the permission in the tenant; 42704 to administrators if there is no such tenant; 23514 if it is suspended';
+
+CREATE FUNCTION tenancy.insert_tenant(slug text, name text, owner uuid, metadata jsonb) RETURNS uuid
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    new_id uuid;
+BEGIN
+    IF slug IS NULL OR slug !~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' THEN
+        RAISE EXCEPTION 'invalid slug' USING ERRCODE = '22023',
+            DETAIL = 'A slug is 1 to 63 characters of a-z, 0-9 and dash, with no dash at the ends.';
+    END IF;
+    IF metadata IS NULL OR jsonb_typeof(metadata) <> 'object' THEN
+        RAISE EXCEPTION 'metadata must be a JSON object' USING ERRCODE = '22023';
+    END IF;
+    IF name = '' OR length(name) > 200 THEN
+        RAISE EXCEPTION 'invalid name' USING ERRCODE = '22023', DETAIL = 'A name is 1 to 200 characters.';
+    END IF;
+    IF owner = tenancy.nil() THEN
+        RAISE EXCEPTION 'invalid user id' USING ERRCODE = '22023', DETAIL = 'The nil uuid is nobody''s.';
+    END IF;
+    INSERT INTO tenancy.tenants (slug, name, metadata)
+    VALUES (insert_tenant.slug, coalesce(insert_tenant.name, insert_tenant.slug), insert_tenant.metadata)
+    ON CONFLICT ON CONSTRAINT tenants_slug_key DO NOTHING
+    RETURNING id INTO new_id;
+    IF new_id IS NULL THEN
+        RAISE EXCEPTION 'slug "%" is taken', slug USING ERRCODE = '42710', HINT = 'Choose another slug.';
+    END IF;
+    IF owner IS NOT NULL THEN
+        INSERT INTO tenancy.members (tenant_id, user_id) VALUES (new_id, owner);
+        INSERT INTO tenancy.member_roles (tenant_id, user_id, role_id)
+        SELECT new_id, owner, r.id FROM tenancy.roles r WHERE r.tenant_id IS NULL AND r.name = 'owner';
+    END IF;
+    RETURN new_id;
+END
+$$;
+COMMENT ON FUNCTION tenancy.insert_tenant(text, text, uuid, jsonb) IS 'Internal: the rows of a new tenant';
+
+-- Operators and self-service may not write the tables themselves; this does it for them after asking who
+-- they are. The identity decides, never the database role.
+CREATE FUNCTION tenancy.create_tenant_by_identity(slug text, name text, owner uuid, metadata jsonb) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    me uuid := tenancy.current_user_id();
+    owned bigint;
+BEGIN
+    IF me IS NULL THEN
+        RAISE EXCEPTION 'no identity to create a tenant as' USING ERRCODE = '28000',
+            HINT = 'SELECT * FROM tenancy.diagnose() says what is wrong with the request''s claims.';
+    END IF;
+    IF owner IS NULL THEN
+        RAISE EXCEPTION 'a tenant needs an owner' USING ERRCODE = '28000',
+            HINT = 'Only administrators may create a tenant without one.';
+    END IF;
+    IF tenancy.operator_access() IS DISTINCT FROM 'write' THEN
+        IF NOT current_setting('tenancy.self_service')::boolean THEN
+            RAISE EXCEPTION 'permission denied to create a tenant' USING ERRCODE = '42501',
+                HINT = 'Operators with access "write" and administrators may, or any user if tenancy.self_service is on.';
+        END IF;
+        IF owner <> me THEN
+            RAISE EXCEPTION 'permission denied to create a tenant for another user' USING ERRCODE = '42501';
+        END IF;
+        -- Two requests at once must not both be the last one allowed.
+        PERFORM pg_advisory_xact_lock(hashtextextended('tenancy.create_tenant ' || me::text, 0));
+        SELECT count(*) INTO owned FROM tenancy.member_roles g JOIN tenancy.roles r ON r.id = g.role_id
+         WHERE g.user_id = me AND r.tenant_id IS NULL AND r.name = 'owner';
+        IF owned >= current_setting('tenancy.max_owned_tenants')::bigint THEN
+            RAISE EXCEPTION 'you own % tenants already', owned USING ERRCODE = '23514',
+                CONSTRAINT = 'max_owned_tenants', SCHEMA = 'tenancy', TABLE = 'tenants',
+                HINT = 'An operator can create more.';
+        END IF;
+    END IF;
+    RETURN tenancy.insert_tenant(slug, name, owner, metadata);
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.create_tenant_by_identity(text, text, uuid, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.create_tenant_by_identity(text, text, uuid, jsonb) IS 'Internal: create_tenant for operators and self-service';
+
+CREATE FUNCTION tenancy.create_tenant(slug text, name text DEFAULT NULL, owner uuid DEFAULT tenancy.current_user_id(), metadata jsonb DEFAULT '{}')
+    RETURNS uuid
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF tenancy.is_administrator() THEN
+        RETURN tenancy.insert_tenant(slug, name, owner, metadata);
+    END IF;
+    RETURN tenancy.create_tenant_by_identity(slug, name, owner, metadata);
+END
+$$;
+COMMENT ON FUNCTION tenancy.create_tenant(text, text, uuid, jsonb) IS 'Creates a tenant whose owner becomes a member with role owner. Returns its id. Errors: 22023 bad slug, name or metadata; 42710 slug taken; 28000 no owner; 42501 not allowed; 23514 tenancy.max_owned_tenants reached';
+
+CREATE FUNCTION tenancy.set_tenant_status(tenant uuid, status text) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    was text;
+BEGIN
+    IF status IS NULL OR status NOT IN ('active', 'read_only', 'suspended', 'archived') THEN
+        RAISE EXCEPTION 'invalid tenant status' USING ERRCODE = '22023',
+            HINT = 'Use active, read_only, suspended or archived.';
+    END IF;
+    IF NOT tenancy.is_administrator() AND tenancy.operator_access() IS DISTINCT FROM 'write' THEN
+        RAISE EXCEPTION 'permission denied to change a tenant''s status or key' USING ERRCODE = '42501',
+            HINT = 'Operators with access "write" and administrators may.';
+    END IF;
+    SELECT t.status INTO was FROM tenancy.tenants t WHERE t.id = tenant FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'tenant does not exist' USING ERRCODE = '42704',
+            HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
+    END IF;
+    UPDATE tenancy.tenants t SET status = set_tenant_status.status WHERE t.id = tenant AND was <> set_tenant_status.status;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION tenancy.set_tenant_status(uuid, text) IS 'Sets a tenant''s status: active, read_only, suspended or archived. Returns whether it changed. Errors: 22023 bad status; 42501 neither administrator nor write operator; 42704 no such tenant';
+
+CREATE FUNCTION tenancy.drop_tenant(tenant uuid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p record;
+    holds boolean;
+    holders text[] := '{}';
+BEGIN
+    IF NOT tenancy.is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to drop a tenant' USING ERRCODE = '42501',
+            HINT = 'Only administrators may. Operators can archive it with tenancy.set_tenant_status().';
+    END IF;
+    PERFORM FROM tenancy.tenants t WHERE t.id = tenant FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'tenant does not exist' USING ERRCODE = '42704',
+            HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
+    END IF;
+    FOR p IN SELECT c.oid::regclass AS name, t.options ->> 'tenant_column' AS tenant_column
+               FROM tenancy.protected_tables t JOIN pg_class c ON c.oid = t.table_id
+              WHERE t.table_id = t.root_id ORDER BY c.oid::regclass::text LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = $1)', p.name, p.tenant_column)
+           INTO holds USING tenant;
+        IF holds THEN
+            holders := holders || p.name::text;
+        END IF;
+    END LOOP;
+    IF holders <> '{}' THEN
+        RAISE EXCEPTION 'tenant still has rows in protected tables' USING ERRCODE = '2BP01',
+            DETAIL = 'Tables with rows of it: ' || array_to_string(holders, ', ') || '.',
+            HINT = 'Delete or move the rows first, or archive the tenant with tenancy.set_tenant_status().';
+    END IF;
+    DELETE FROM tenancy.tenants t WHERE t.id = tenant;
+END
+$$;
+COMMENT ON FUNCTION tenancy.drop_tenant(uuid) IS 'Drops a tenant and all of its rows in schema tenancy. Errors: 42501 not an administrator; 42704 no such tenant; 2BP01 protected tables still hold rows of it';

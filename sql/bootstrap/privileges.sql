@@ -1,0 +1,31 @@
+-- Last: nothing is executable by PUBLIC unless a policy needs it, and nothing is granted to anybody by default
+-- privileges that the database's owner may have set (Supabase does).
+
+DO $$
+DECLARE
+    g record;
+    f regprocedure;
+    -- Policies run these for whoever queries; they answer only about the caller.
+    policy_functions text[] := ARRAY['current_user_id', 'current_tenant_id', 'current_tenant_key', 'tenant_ids',
+        'tenant_ids_with', 'is_member', 'can_see_tenant', 'has_role', 'has_tenant_role', 'has_permission',
+        'has_any_permission', 'has_all_permissions', 'operator_access', 'claims', 'claim', 'aal',
+        'require_permission', 'diagnose', 'is_administrator', 'keep_tenant'];
+BEGIN
+    FOR g IN SELECT DISTINCT p.oid::regprocedure AS name, a.grantee
+               FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+              WHERE p.pronamespace = 'tenancy'::regnamespace AND a.grantee <> p.proowner LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', g.name,
+                       CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END);
+    END LOOP;
+    FOR g IN SELECT DISTINCT c.oid::regclass AS name, a.grantee
+               FROM pg_class c, aclexplode(c.relacl) a
+              WHERE c.relnamespace = 'tenancy'::regnamespace AND c.relkind IN ('r', 'v') AND a.grantee <> c.relowner LOOP
+        EXECUTE format('REVOKE ALL ON TABLE %s FROM %s', g.name,
+                       CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END);
+    END LOOP;
+    FOR f IN SELECT p.oid::regprocedure FROM pg_proc p
+              WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proname = ANY (policy_functions) LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
+    END LOOP;
+END
+$$;

@@ -1,0 +1,28 @@
+-- On every table the loader reads (src/cache/reader.rs): whatever changes it, every backend hears of it. The
+-- statement triggers also fire when session_replication_role is replica; a subscription's apply worker fires
+-- row triggers only, hence the third.
+
+DO $$
+DECLARE
+    t text;
+BEGIN
+    FOREACH t IN ARRAY ARRAY['tenants', 'members', 'permissions', 'roles', 'role_permissions', 'role_inheritance',
+                             'group_members', 'group_roles', 'member_roles', 'operators'] LOOP
+        EXECUTE format('CREATE TRIGGER signal_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenancy.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION tenancy.signal_change()', t);
+        EXECUTE format('CREATE TRIGGER signal_after AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenancy.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION tenancy.signal_change()', t);
+        EXECUTE format('CREATE TRIGGER signal_replicated AFTER INSERT OR UPDATE OR DELETE ON tenancy.%I
+                        FOR EACH ROW EXECUTE FUNCTION tenancy.signal_change()', t);
+        EXECUTE format('ALTER TABLE tenancy.%I ENABLE ALWAYS TRIGGER signal_before', t);
+        EXECUTE format('ALTER TABLE tenancy.%I ENABLE ALWAYS TRIGGER signal_after', t);
+        EXECUTE format('ALTER TABLE tenancy.%I ENABLE REPLICA TRIGGER signal_replicated', t);
+        EXECUTE format('COMMENT ON TRIGGER signal_before ON tenancy.%I IS %L', t,
+                       'Own changes stop counting as cached before the first row changes');
+        EXECUTE format('COMMENT ON TRIGGER signal_after ON tenancy.%I IS %L', t,
+                       'Tells every backend at commit that grants changed');
+        EXECUTE format('COMMENT ON TRIGGER signal_replicated ON tenancy.%I IS %L', t,
+                       'The same for rows that logical replication applies');
+    END LOOP;
+END
+$$;

@@ -1,0 +1,71 @@
+//! What the management functions and row triggers, written in plpgsql, ask of the native core.
+
+use crate::cache;
+use crate::error::Error;
+use crate::pg::call::Call;
+use crate::pg::function::{Reply, export};
+use crate::pg::role;
+use crate::rbac::grants::Role;
+use crate::rbac::hierarchy;
+use crate::rbac::pattern::{Pattern, is_permission_name};
+use crate::session;
+use pgrx::prelude::*;
+use pgrx::pg_sys::Datum;
+
+export! {
+    pg_finfo_tenancy_signal_change, tenancy_signal_change => signal_change;
+}
+
+/// Trigger function: the table it stands on has changed, so what backends remember of it is stale.
+fn signal_change(call: &mut Call) -> Reply {
+    if !call.is_trigger() {
+        Error::NotATrigger("signal_change").raise();
+    }
+    cache::signal_change();
+    // The null pointer, and not SQL NULL, is what statement triggers answer.
+    Reply::Datum(Datum::from(0))
+}
+
+/// Whether the current database role administers: superuser, BYPASSRLS, or a member of the owner's role.
+#[pg_extern(stable, parallel_safe)]
+fn is_administrator() -> bool {
+    role::is_administrator(role::current(), cache::schema_owner())
+}
+
+/// Whether the caller's identity may give this role to others in the tenant: he holds, in that tenant, all
+/// that the role holds by itself and by inheritance.
+#[pg_extern(stable, parallel_safe, strict)]
+fn can_grant_role(tenant: pgrx::Uuid, role_id: pgrx::Uuid) -> bool {
+    let access = &session::current().access;
+    let tenant = tenant.as_bytes();
+    let covered = |role: &Role| role.patterns.iter().all(|pattern| access.covers(tenant, pattern));
+    // A role that gives nothing still is one, so membership is asked for too.
+    access.open(tenant).is_some()
+        && cache::role_closure(role_id.as_bytes()).is_some_and(|roles| roles.iter().all(covered))
+}
+
+/// Whether the caller's identity may give this permission, or wildcard, to a role of the tenant.
+#[pg_extern(stable, parallel_safe, strict)]
+fn can_grant_permission(tenant: pgrx::Uuid, permission: &str) -> bool {
+    let access = &session::current().access;
+    Pattern::parse(permission).is_some_and(|pattern| access.covers(tenant.as_bytes(), &pattern))
+}
+
+/// Whether a name can be registered as a permission.
+#[pg_extern(immutable, parallel_safe, strict, name = "is_permission_name")]
+fn is_permission_name_sql(name: &str) -> bool {
+    is_permission_name(name)
+}
+
+/// Whether a text can be granted: a permission's name, `all`, or a wildcard such as `docs.*`.
+#[pg_extern(immutable, parallel_safe, strict)]
+fn is_permission_pattern(pattern: &str) -> bool {
+    Pattern::parse(pattern).is_some()
+}
+
+/// Whether making one role inherit another would close a cycle, by the newest committed state and one's own
+/// changes, at every isolation level.
+#[pg_extern(stable, strict)]
+fn would_create_cycle(senior: pgrx::Uuid, junior: pgrx::Uuid) -> bool {
+    hierarchy::would_cycle(*senior.as_bytes(), *junior.as_bytes(), &cache::junior_edges())
+}

@@ -1,0 +1,35 @@
+//! The token's content, for policies that ask for more than identity.
+
+use crate::pg::call::Call;
+use crate::pg::function::{Reply, export};
+use crate::session;
+use pgrx::JsonB;
+use pgrx::prelude::*;
+
+export! {
+    pg_finfo_tenancy_claim, tenancy_claim => claim;
+}
+
+/// The whole token, NULL if there is none, it is malformed, or it does not count now.
+#[pg_extern(stable, parallel_safe)]
+fn claims() -> Option<JsonB> {
+    session::current().content().cloned().map(JsonB)
+}
+
+/// The authenticator assurance level, as GoTrue names it.
+#[pg_extern(stable, parallel_safe)]
+fn aal() -> Option<String> {
+    session::current().content()?.get("aal")?.as_str().map(str::to_owned)
+}
+
+/// The value at a path such as `app_metadata.tenant_id`.
+fn claim(call: &mut Call) -> Reply {
+    let Some(path) = call.text(0) else { return Reply::Null };
+    let identity = session::current();
+    let found = std::str::from_utf8(path)
+        .ok()
+        .and_then(|path| crate::claims::path::find(identity.content()?, path))
+        .cloned()
+        .and_then(|value| JsonB(value).into_datum());
+    found.map_or(Reply::Null, Reply::Datum)
+}

@@ -1,0 +1,11 @@
+//! Every function of SQL that is written in Rust: decode, call, encode. One file per topic. The functions
+//! that policies call per row are C functions declared in sql/bootstrap/helpers.sql.
+
+mod administration;
+mod checks;
+mod claims;
+mod diagnosis;
+mod identity;
+mod memberships;
+mod require;
+mod statistics;

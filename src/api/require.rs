@@ -1,0 +1,31 @@
+//! Checks that raise, for functions rather than policies.
+
+use crate::error::Error;
+use crate::session;
+use pgrx::prelude::*;
+
+#[pg_extern(stable, parallel_safe)]
+fn require_permission(permission: Option<&str>) -> Result<(), Error> {
+    require(None, permission)
+}
+
+#[pg_extern(stable, parallel_safe, name = "require_permission")]
+fn require_permission_in(tenant: Option<pgrx::Uuid>, permission: Option<&str>) -> Result<(), Error> {
+    require(Some(tenant), permission)
+}
+
+/// `tenant` is absent for the active tenant; a NULL tenant is nobody's.
+fn require(tenant: Option<Option<pgrx::Uuid>>, permission: Option<&str>) -> Result<(), Error> {
+    let name = permission.ok_or(Error::NullPermission)?;
+    let identity = session::current();
+    let tenant = match tenant {
+        None => identity.tenant().copied(),
+        Some(given) => given.map(|uuid| *uuid.as_bytes()),
+    };
+    let bit = identity.access.catalogue.bit(name);
+    match tenant.zip(bit) {
+        Some((tenant, bit)) if identity.access.holds(&tenant, bit) => Ok(()),
+        _ if identity.user.is_none() => Err(Error::IdentityRequired(name.to_owned())),
+        _ => Err(Error::PermissionRequired(name.to_owned())),
+    }
+}

@@ -1,0 +1,97 @@
+//! What is kept: the access maps of the users who asked last, within a budget of memory. Pure.
+
+use crate::rbac::Id;
+use std::collections::HashMap;
+
+/// How a loaded value may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Until the tables change.
+    UntilChanged,
+    /// As well, and it may have seen changes of a transaction that is still open: gone if that aborts.
+    UntilAbort,
+    /// Nothing would announce a change: gone at the next statement.
+    ForStatement,
+}
+
+#[derive(Debug)]
+struct Slot<V> {
+    value: V,
+    bytes: usize,
+    used: u64,
+    keep: Keep,
+}
+
+/// Values of one generation; the first access in a new one finds it empty.
+#[derive(Debug)]
+pub struct Store<V> {
+    slots: HashMap<Id, Slot<V>>,
+    generation: u64,
+    bytes: usize,
+    ticks: u64,
+}
+
+impl<V> Default for Store<V> {
+    fn default() -> Self {
+        Self { slots: HashMap::new(), generation: 0, bytes: 0, ticks: 0 }
+    }
+}
+
+impl<V: Clone> Store<V> {
+    pub fn get(&mut self, user: &Id, generation: u64) -> Option<V> {
+        self.enter(generation);
+        self.ticks += 1;
+        let slot = self.slots.get_mut(user)?;
+        slot.used = self.ticks;
+        Some(slot.value.clone())
+    }
+
+    /// Keeps a value loaded in `generation`, dropping the least recently used beyond `budget` bytes. The
+    /// newest stays whatever its size: its user is asking now.
+    pub fn put(&mut self, user: Id, value: V, bytes: usize, keep: Keep, generation: u64, budget: usize) {
+        self.enter(generation);
+        self.remove(&user);
+        while self.bytes + bytes > budget {
+            let Some(oldest) = self.slots.iter().min_by_key(|(_, slot)| slot.used).map(|(id, _)| *id) else {
+                break;
+            };
+            self.remove(&oldest);
+        }
+        self.ticks += 1;
+        self.bytes += bytes;
+        self.slots.insert(user, Slot { value, bytes, used: self.ticks, keep });
+    }
+
+    /// Drops every value kept in one of these ways; says whether there was one.
+    pub fn drop_kept(&mut self, keep: Keep) -> bool {
+        let users: Vec<Id> = self.slots.iter().filter(|(_, s)| s.keep == keep).map(|(id, _)| *id).collect();
+        users.iter().for_each(|user| self.remove(user));
+        !users.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn enter(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.slots.clear();
+            self.bytes = 0;
+            self.generation = generation;
+        }
+    }
+
+    fn remove(&mut self, user: &Id) {
+        if let Some(slot) = self.slots.remove(user) {
+            self.bytes -= slot.bytes;
+        }
+    }
+}

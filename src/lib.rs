@@ -1,0 +1,58 @@
+//! pg_tenancy: tenants, members, groups, roles and permissions as tables, and native functions that
+//! row-level-security policies call. docs/architecture.md says where what lives and why.
+
+mod api;
+mod cache;
+mod claims;
+mod error;
+mod pg;
+mod rbac;
+mod session;
+mod settings;
+
+use pgrx::prelude::*;
+
+::pgrx::pg_module_magic!(name, version);
+
+/// Runs when the library loads: at connection with session_preload_libraries, else at the first call.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    // Settings first defined in a parallel worker would be lost for good.
+    if pg::xact::in_parallel_mode() {
+        error::Error::LoadedInParallel.raise();
+    }
+    session::start();
+    cache::start();
+    settings::define();
+}
+
+// The order in which the extension's SQL is put together. Functions written in Rust come between the
+// bootstrap and what requires them.
+extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
+extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["tables"]);
+extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["helpers"]);
+extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
+extension_sql_file!("../sql/bootstrap/guards.sql", name = "guards", requires = ["signals"]);
+extension_sql_file!(
+    "../sql/bootstrap/policies.sql",
+    name = "policies",
+    requires = ["guards", api::memberships::operator_access, api::administration::is_administrator]
+);
+extension_sql_file!("../sql/bootstrap/manage_tenants.sql", name = "manage_tenants", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/manage_members.sql",
+    name = "manage_members",
+    requires = ["policies", api::administration::can_grant_role]
+);
+extension_sql_file!("../sql/bootstrap/manage_roles.sql", name = "manage_roles", requires = ["policies"]);
+extension_sql_file!("../sql/bootstrap/manage_groups.sql", name = "manage_groups", requires = ["policies"]);
+extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
+extension_sql_file!("../sql/bootstrap/privileges.sql", name = "privileges", finalize);
+
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec!["session_preload_libraries = 'pg_tenancy'"]
+    }
+}

@@ -1,0 +1,101 @@
+//! One call of a function by the function manager: its arguments, and what is remembered at its call site.
+
+use super::function;
+use pgrx::pg_sys::{self, Datum};
+use std::any::TypeId;
+use std::marker::PhantomData;
+
+pub struct Call<'c> {
+    raw: pg_sys::FunctionCallInfo,
+    during: PhantomData<&'c ()>,
+}
+
+/// What hangs on fn_extra: tagged, so that reading it back as another type is noticed.
+struct Tagged<T> {
+    tag: TypeId,
+    value: T,
+}
+
+impl<'c> Call<'c> {
+    /// # Safety
+    /// `raw` is valid until the call returns.
+    pub(super) unsafe fn new(raw: pg_sys::FunctionCallInfo) -> Self {
+        Self { raw, during: PhantomData }
+    }
+
+    pub(super) fn answer_null(&mut self) {
+        // SAFETY: `raw` is valid during the call.
+        unsafe { (*self.raw).isnull = true }
+    }
+
+    fn argument(&self, index: usize) -> Option<Datum> {
+        // SAFETY: `raw` is valid and holds `nargs` arguments.
+        unsafe {
+            let count = usize::try_from((*self.raw).nargs).unwrap_or(0);
+            let arguments = (*self.raw).args.as_slice(count);
+            arguments.get(index).filter(|argument| !argument.isnull).map(|argument| argument.value)
+        }
+    }
+
+    /// Argument of type uuid, in place.
+    #[inline]
+    pub fn uuid(&self, index: usize) -> Option<&'c [u8; 16]> {
+        // SAFETY: declared uuid in SQL: sixteen bytes by reference that live as long as the call.
+        self.argument(index).map(|datum| unsafe { &*datum.cast_mut_ptr::<[u8; 16]>() })
+    }
+
+    /// Argument of type text, in place if it is not toasted.
+    #[inline]
+    pub fn text(&self, index: usize) -> Option<&'c [u8]> {
+        // SAFETY: declared text in SQL; datum and any detoasted copy outlive the call.
+        self.argument(index).map(|datum| unsafe { function::text_bytes(datum) })
+    }
+
+    /// Argument of type text[].
+    pub fn texts(&self, index: usize) -> Option<Vec<Option<Vec<u8>>>> {
+        // SAFETY: declared text[] in SQL.
+        self.argument(index).map(|datum| unsafe { super::array::texts(datum) })
+    }
+
+    /// Whether the trigger manager calls; a trigger function must refuse anybody else.
+    pub fn is_trigger(&self) -> bool {
+        // SAFETY: the test is CALLED_AS_TRIGGER of commands/trigger.h; context is null or a node.
+        unsafe {
+            let context = (*self.raw).context;
+            !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData
+        }
+    }
+
+    /// Whether the argument is written as a constant, so that it is the same at every call of this site.
+    pub fn is_constant(&self, index: usize) -> bool {
+        // SAFETY: fn_expr is null or the parse node of the call; FuncExpr holds its arguments as a list of
+        // nodes (nodes/primnodes.h).
+        unsafe {
+            let Some(info) = (*self.raw).flinfo.as_ref() else { return false };
+            let node = info.fn_expr;
+            if node.is_null() || (*node).type_ != pg_sys::NodeTag::T_FuncExpr {
+                return false;
+            }
+            let list = pgrx::PgList::<pg_sys::Node>::from_pg((*node.cast::<pg_sys::FuncExpr>()).args);
+            list.get_ptr(index).is_some_and(|argument| (*argument).type_ == pg_sys::NodeTag::T_Const)
+        }
+    }
+
+    /// What this call site remembers, made on its first call; `None` where there is no call site, as under
+    /// DirectFunctionCall. It lives as long as the expression, which may be more than one statement.
+    #[inline]
+    pub fn site<T: Default + 'static>(&mut self) -> Option<&mut T> {
+        // SAFETY: fn_extra belongs to the function and is null at first; fn_mcxt lives as long as flinfo and
+        // drops the value when it is reset (fmgr.h). The tag guards against another type.
+        unsafe {
+            let info = (*self.raw).flinfo.as_mut()?;
+            if info.fn_extra.is_null() {
+                let tagged = Tagged { tag: TypeId::of::<T>(), value: T::default() };
+                info.fn_extra =
+                    pgrx::PgMemoryContexts::For(info.fn_mcxt).leak_and_drop_on_delete(tagged).cast();
+            }
+            let tagged = &mut *info.fn_extra.cast::<Tagged<T>>();
+            (tagged.tag == TypeId::of::<T>()).then_some(&mut tagged.value)
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What differs between the supported versions of Postgres.
+
+use pgrx::pg_sys;
+
+/// The attribute of a tuple descriptor, 0-based. From 18 on the array of attributes is no longer a member.
+///
+/// # Safety
+/// `descriptor` points to a valid tuple descriptor and `index` is below its `natts`.
+#[cfg(not(feature = "pg18"))]
+pub unsafe fn attribute(
+    descriptor: pg_sys::TupleDesc,
+    index: usize,
+) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: the caller's promise; `attrs` holds `natts` entries (access/tupdesc.h).
+    unsafe { (*descriptor).attrs.as_ptr().add(index) }
+}
+
+/// As above.
+///
+/// # Safety
+/// `descriptor` points to a valid tuple descriptor and `index` is below its `natts`.
+#[cfg(feature = "pg18")]
+pub unsafe fn attribute(
+    descriptor: pg_sys::TupleDesc,
+    index: usize,
+) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: the caller's promise; TupleDescAttr of access/tupdesc.h.
+    unsafe { pg_sys::TupleDescAttr(descriptor, index as i32) }
+}

@@ -1,0 +1,13 @@
+//! The only place with `unsafe`: safe wrappers over what Postgres offers in C. Each unsafe block names the
+//! guarantee of Postgres it relies on.
+
+pub mod array;
+pub mod call;
+pub mod compat;
+pub mod function;
+pub mod invalidation;
+pub mod role;
+pub mod scan;
+pub mod setting;
+pub mod snapshot;
+pub mod xact;

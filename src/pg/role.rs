@@ -1,0 +1,59 @@
+//! Database roles: who the current user is, in Postgres's own terms.
+
+use pgrx::pg_sys::{self, Oid};
+use std::ffi::{CStr, CString};
+
+pub fn current() -> Oid {
+    // SAFETY: reads a static variable (miscinit.c).
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// Superuser, BYPASSRLS, or a member of the role that owns the schema's objects.
+pub fn is_administrator(role: Oid, owner: Option<Oid>) -> bool {
+    // SAFETY: syscache lookups by role id.
+    unsafe {
+        pg_sys::superuser_arg(role)
+            || pg_sys::has_bypassrls_privilege(role)
+            || owner.is_some_and(|owner| pg_sys::has_privs_of_role(role, owner))
+    }
+}
+
+/// The role that owns a relation, if the relation exists.
+pub fn owner_of(relation: Oid) -> Option<Oid> {
+    // SAFETY: a syscache lookup; the tuple is valid until released, and is of pg_class.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::RELOID as i32,
+            pg_sys::Datum::from(relation),
+        );
+        if tuple.is_null() {
+            return None;
+        }
+        let header = (*tuple).t_data;
+        let form = header.cast::<u8>().add(usize::from((*header).t_hoff)).cast::<pg_sys::FormData_pg_class>();
+        let owner = (*form).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(owner)
+    }
+}
+
+/// The role's name, for messages to its own session.
+pub fn name(role: Oid) -> String {
+    // SAFETY: with noerr it gives null or a palloc'd C string.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+/// Whether a library of this name was loaded by a preload setting.
+pub fn preloaded(library: &str) -> bool {
+    ["session_preload_libraries", "shared_preload_libraries", "local_preload_libraries"].iter().any(
+        |setting| {
+            let value = CString::new(*setting).ok().and_then(|name| super::setting::show(&name));
+            value.is_some_and(|list| {
+                list.split(',').any(|item| item.trim().trim_matches('"').rsplit('/').next() == Some(library))
+            })
+        },
+    )
+}

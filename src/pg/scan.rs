@@ -1,0 +1,197 @@
+//! Reading our own tables directly: whatever the caller's privileges and row_security, without plans,
+//! search_path or policies. The functions are those that read the catalogs (access/genam.h).
+
+use super::compat;
+use super::snapshot::CatalogSnapshot;
+use pgrx::pg_sys::{self, Oid};
+use std::ffi::CStr;
+
+/// The schema, if it exists.
+pub fn schema(name: &CStr) -> Option<Oid> {
+    // SAFETY: a syscache lookup by name; missing_ok.
+    Some(unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) }).filter(|oid| *oid != Oid::INVALID)
+}
+
+/// The relation of that name in a schema, if it exists.
+pub fn relation(name: &CStr, schema: Oid) -> Option<Oid> {
+    // SAFETY: a syscache lookup by name that returns InvalidOid for none.
+    Some(unsafe { pg_sys::get_relname_relid(name.as_ptr(), schema) }).filter(|oid| *oid != Oid::INVALID)
+}
+
+/// A table opened under AccessShareLock.
+pub struct Table {
+    raw: pg_sys::Relation,
+}
+
+/// A column, found by name, of a type checked at that time.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// 1-based, as catalogs count.
+    number: i16,
+}
+
+impl Table {
+    /// `None` if it has been dropped meanwhile.
+    pub fn open(oid: Oid) -> Option<Self> {
+        // SAFETY: takes the lock and gives a counted reference or null (access/table.h).
+        let raw = unsafe { pg_sys::try_table_open(oid, pg_sys::AccessShareLock as i32) };
+        (!raw.is_null()).then_some(Self { raw })
+    }
+
+    pub fn oid(&self) -> Oid {
+        // SAFETY: `raw` is an open relation for as long as self lives.
+        unsafe { (*self.raw).rd_id }
+    }
+
+    /// The column of this name and type.
+    pub fn column(&self, name: &CStr, type_oid: Oid) -> Option<Column> {
+        // SAFETY: an open relation has a tuple descriptor of `natts` attributes.
+        let (descriptor, count) = unsafe { ((*self.raw).rd_att, (*(*self.raw).rd_att).natts) };
+        (0..usize::try_from(count).ok()?).find_map(|index| {
+            // SAFETY: index is below natts; attname is a NUL-terminated NameData.
+            let (attribute, attribute_name) = unsafe {
+                let attribute = &*compat::attribute(descriptor, index);
+                (attribute, CStr::from_ptr(attribute.attname.data.as_ptr()))
+            };
+            let matches =
+                !attribute.attisdropped && attribute_name == name && attribute.atttypid == type_oid;
+            matches.then_some(Column { number: attribute.attnum })
+        })
+    }
+
+    /// Calls `test` with the name and enabled-state of every trigger until it says true.
+    pub fn any_trigger(&self, mut test: impl FnMut(&CStr, u8) -> bool) -> bool {
+        // SAFETY: `trigdesc` of an open relation is null or holds `numtriggers` triggers, each with a
+        // NUL-terminated name (utils/reltrigger.h).
+        let triggers = unsafe {
+            let Some(descriptor) = (*self.raw).trigdesc.as_ref() else { return false };
+            let count = usize::try_from(descriptor.numtriggers).unwrap_or(0);
+            if count == 0 {
+                return false;
+            }
+            std::slice::from_raw_parts(descriptor.triggers, count)
+        };
+        triggers.iter().any(|trigger| {
+            // SAFETY: as above.
+            test(unsafe { CStr::from_ptr(trigger.tgname) }, trigger.tgenabled as u8)
+        })
+    }
+
+    /// A usable btree index whose first column is `column`; none makes a scan read the heap.
+    fn index_on(&self, column: Column) -> Option<Oid> {
+        // SAFETY: RelationGetIndexList gives a copied list of oids of an open relation.
+        let indexes = unsafe {
+            let list = pg_sys::RelationGetIndexList(self.raw);
+            let oids: Vec<Oid> = pgrx::PgList::<pg_sys::Oid>::from_pg(list).iter_oid().collect();
+            oids
+        };
+        indexes.into_iter().find(|oid| {
+            // SAFETY: the table's lock keeps its indexes from going away; an open index has rd_index, a row
+            // of pg_index whose indkey holds indnkeyatts numbers.
+            unsafe {
+                let index = pg_sys::index_open(*oid, pg_sys::AccessShareLock as i32);
+                let form = &*(*index).rd_index;
+                let usable = form.indisvalid
+                    && form.indisready
+                    && form.indislive
+                    && !form.indcheckxmin
+                    && (*(*index).rd_rel).relam == pg_sys::Oid::from(pg_sys::BTREE_AM_OID)
+                    && form.indkey.values.as_slice(1).first() == Some(&column.number)
+                    && pg_sys::RelationGetIndexPredicate(index).is_null();
+                pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
+                usable
+            }
+        })
+    }
+
+    /// Reads every visible row, or those whose uuid column equals the key, in no order.
+    pub fn read(
+        &self,
+        snapshot: &CatalogSnapshot,
+        key: Option<(Column, &[u8; 16])>,
+        mut each: impl FnMut(&Row),
+    ) {
+        let index = key.and_then(|(column, _)| self.index_on(column));
+        let mut scan_key = pg_sys::ScanKeyData::default();
+        if let Some((column, value)) = key {
+            // SAFETY: equality of two uuids; the value outlives the scan.
+            unsafe {
+                pg_sys::ScanKeyInit(
+                    &raw mut scan_key,
+                    column.number,
+                    pg_sys::BTEqualStrategyNumber as u16,
+                    Oid::from(pg_sys::F_UUID_EQ),
+                    pg_sys::Datum::from(value.as_ptr()),
+                );
+            }
+        }
+        // SAFETY: relation, index, snapshot and key are valid until systable_endscan, and the index was seen
+        // to be valid under the lock we hold; each tuple is valid until the next call (access/genam.h).
+        unsafe {
+            let scan = pg_sys::systable_beginscan(
+                self.raw,
+                index.unwrap_or(Oid::INVALID),
+                index.is_some(),
+                snapshot.raw(),
+                i32::from(key.is_some()),
+                &raw mut scan_key,
+            );
+            let width = usize::try_from((*(*self.raw).rd_att).natts).unwrap_or(0);
+            let mut row = Row { values: vec![pg_sys::Datum::from(0); width], nulls: vec![true; width] };
+            loop {
+                pgrx::check_for_interrupts!();
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                pg_sys::heap_deform_tuple(
+                    tuple,
+                    (*self.raw).rd_att,
+                    row.values.as_mut_ptr(),
+                    row.nulls.as_mut_ptr(),
+                );
+                each(&row);
+            }
+            pg_sys::systable_endscan(scan);
+        }
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // An error on its way up closes relations with their resource owner.
+        if !std::thread::panicking() {
+            // SAFETY: opened in `open`, closed once. The lock goes too: answers are kept by invalidation
+            // messages, not by locks, and a policy must not hold up DDL until the end of its transaction.
+            unsafe { pg_sys::table_close(self.raw, pg_sys::AccessShareLock as i32) }
+        }
+    }
+}
+
+/// A row of a table being read, valid within the callback.
+pub struct Row {
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Row {
+    fn datum(&self, column: Column) -> Option<pg_sys::Datum> {
+        let index = usize::try_from(column.number - 1).ok()?;
+        (!self.nulls.get(index)?).then(|| self.values.get(index).copied()).flatten()
+    }
+
+    pub fn uuid(&self, column: Column) -> Option<[u8; 16]> {
+        // SAFETY: the column was found with type uuid: sixteen bytes by reference.
+        self.datum(column).map(|datum| unsafe { *datum.cast_mut_ptr::<[u8; 16]>() })
+    }
+
+    pub fn timestamp(&self, column: Column) -> Option<i64> {
+        self.datum(column).map(|datum| datum.value() as i64)
+    }
+
+    pub fn text(&self, column: Column) -> Option<String> {
+        // SAFETY: the column was found with type text, a varlena; detoasting has our registered snapshot.
+        let bytes = self.datum(column).map(|datum| unsafe { super::function::text_bytes(datum) })?;
+        String::from_utf8(bytes.to_vec()).ok()
+    }
+}

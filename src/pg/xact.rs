@@ -1,0 +1,106 @@
+//! Transactions and statements: what moment this is, and being told when one ends.
+
+use pgrx::pg_sys;
+
+/// Microseconds between 1970-01-01 and 2000-01-01, Postgres's epoch.
+const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+
+mod unguarded {
+    // SAFETY: both are declared so in access/xact.h, return a static variable and cannot raise, so that the
+    // jump buffer that pgrx's wrapper would set up (tens of nanoseconds, per row) guards nothing.
+    unsafe extern "C-unwind" {
+        pub safe fn GetCurrentStatementStartTimestamp() -> i64;
+        pub safe fn IsTransactionState() -> bool;
+    }
+}
+
+/// When the current statement arrived from the client: microseconds, Postgres epoch.
+#[inline]
+pub fn statement_timestamp() -> i64 {
+    unguarded::GetCurrentStatementStartTimestamp()
+}
+
+/// The same since 1970, as tokens count.
+pub fn unix_micros(postgres_micros: i64) -> i64 {
+    postgres_micros.saturating_add(POSTGRES_EPOCH)
+}
+
+/// The inverse.
+pub fn postgres_micros(unix_micros: i64) -> i64 {
+    unix_micros.saturating_sub(POSTGRES_EPOCH)
+}
+
+/// Whether a transaction is in progress: neither starting, nor ending, nor none.
+pub fn in_transaction() -> bool {
+    unguarded::IsTransactionState()
+}
+
+pub fn in_parallel_mode() -> bool {
+    // SAFETY: reads the nesting count of the current transaction state, which always exists (xact.c).
+    unsafe { pg_sys::IsInParallelMode() }
+}
+
+/// Whether this transaction may have written: it has a transaction id.
+pub fn has_written() -> bool {
+    // SAFETY: reads the top transaction state without assigning an id (xact.c).
+    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
+/// What a transaction can come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// About to commit or to be prepared; SQL settings may still be changed.
+    PreCommit,
+    /// Prepared: its changes are no longer this session's own.
+    Prepared,
+    /// The transaction was rolled back.
+    Aborted,
+    /// A subtransaction was rolled back; what the transaction did around it stands.
+    SubtransactionAborted,
+}
+
+/// Registers the one listener of this backend. It must not raise at an abort.
+pub fn on_moment(listener: fn(Moment)) {
+    LISTENER.set(Some(listener));
+    // SAFETY: both callbacks have static lifetime and the signatures of access/xact.h.
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(transaction_event), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(subtransaction_event), std::ptr::null_mut());
+    }
+}
+
+thread_local! {
+    static LISTENER: std::cell::Cell<Option<fn(Moment)>> = const { std::cell::Cell::new(None) };
+}
+
+fn tell(moment: Moment) {
+    if let Some(listener) = LISTENER.get() {
+        listener(moment);
+    }
+}
+
+#[pgrx::pg_guard]
+extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
+    match event {
+        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => {
+            tell(Moment::PreCommit)
+        }
+        pg_sys::XactEvent::XACT_EVENT_PREPARE => tell(Moment::Prepared),
+        pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PARALLEL_ABORT => {
+            tell(Moment::Aborted)
+        }
+        _ => {}
+    }
+}
+
+#[pgrx::pg_guard]
+extern "C-unwind" fn subtransaction_event(
+    event: pg_sys::SubXactEvent::Type,
+    _own: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _arg: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        tell(Moment::SubtransactionAborted);
+    }
+}

@@ -1,0 +1,164 @@
+//! Who is asking now: claims, user and active tenant of this moment.
+
+pub mod identity;
+mod tenant;
+
+use crate::cache;
+use crate::claims::Claims;
+use crate::claims::principal::ClaimPaths;
+use crate::pg::{setting, xact};
+use crate::settings;
+use identity::Identity;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+pub use tenant::{Source, Verdict};
+
+/// How many distinct tokens stay parsed: a pooled connection alternates between a few users.
+const PARSED: usize = 8;
+
+/// A moment: the same answers hold while it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moment {
+    epoch: u64,
+    statement: i64,
+}
+
+struct State {
+    moment: Moment,
+    /// What the identity was derived from, where no assign hook tells.
+    compared: Vec<u8>,
+    identity: Rc<Identity>,
+}
+
+thread_local! {
+    static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+    static TOKENS: RefCell<Vec<(Vec<u8>, Rc<Claims>)>> = const { RefCell::new(Vec::new()) };
+    /// Whether this transaction set claims or tenant.
+    static CHANGED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Called once when the library loads.
+pub fn start() {
+    setting::on_assign(cache::move_epoch, request_assigned);
+    xact::on_moment(|moment| match moment {
+        xact::Moment::PreCommit => end_claims(),
+        xact::Moment::Prepared | xact::Moment::Aborted => {
+            // An abort restores the settings itself.
+            CHANGED.set(false);
+            cache::forget_uncommitted();
+        }
+        // What was set before the savepoint stands, so CHANGED does too.
+        xact::Moment::SubtransactionAborted => cache::forget_uncommitted(),
+    });
+}
+
+/// The end of a transaction restores settings too, and is no change by anybody.
+fn request_assigned() {
+    if xact::in_transaction() {
+        CHANGED.set(true);
+    }
+}
+
+/// Before commit: claims set by plain SET would pass to the next client of a pooled connection.
+fn end_claims() {
+    if !settings::claims_end_with_transaction() {
+        return;
+    }
+    if CHANGED.get() {
+        if settings::owns_claims() {
+            setting::blank(settings::CLAIMS_NAME);
+        }
+        if settings::owns_headers() {
+            setting::blank(settings::HEADERS_NAME);
+        }
+        setting::blank(settings::TENANT_ID_NAME);
+        CHANGED.set(false);
+    }
+    // Nobody tells of changes to a setting that is not ours.
+    if !settings::owns_claims() && !setting::bytes(settings::CLAIMS_NAME).is_empty() {
+        setting::blank(settings::CLAIMS_NAME);
+    }
+}
+
+/// Whether a call site's answer of that epoch still stands, without looking at anything but counters.
+/// Settings that no hook watches have to be compared, so nothing stands then.
+#[inline]
+pub fn stands(epoch: u64, statement: i64) -> bool {
+    epoch == cache::epoch() && statement == xact::statement_timestamp() && settings::owns_claims()
+}
+
+/// The identity now. Reads pending invalidation messages if the statement is another than last time.
+pub fn current() -> Rc<Identity> {
+    let statement = xact::statement_timestamp();
+    let compared = compared_settings();
+    let known = STATE.with_borrow(|state| {
+        state
+            .as_ref()
+            .filter(|s| s.moment == Moment { epoch: cache::epoch(), statement } && s.compared == compared)
+            .map(|s| Rc::clone(&s.identity))
+    });
+    if let Some(identity) = known {
+        return identity;
+    }
+    cache::refresh();
+    // Stamped with the epoch before the derivation: what moves it meanwhile makes this stale, not wrong.
+    let epoch = cache::epoch();
+    let identity = Rc::new(Identity::derive(claims(), epoch));
+    let moment = Moment { epoch, statement };
+    STATE.set(Some(State { moment, compared, identity: Rc::clone(&identity) }));
+    identity
+}
+
+/// The parsed claims of this moment.
+fn claims() -> Rc<Claims> {
+    if settings::owns_claims() {
+        return settings::CLAIMS.with(parsed);
+    }
+    parsed(&setting::bytes(settings::CLAIMS_NAME))
+}
+
+fn parsed(raw: &[u8]) -> Rc<Claims> {
+    let known = TOKENS.with_borrow_mut(|tokens| {
+        let position = tokens.iter().position(|(bytes, _)| bytes == raw)?;
+        // Most recently used last.
+        let token = tokens.remove(position);
+        let claims = Rc::clone(&token.1);
+        tokens.push(token);
+        Some(claims)
+    });
+    known.unwrap_or_else(|| {
+        let claims = Rc::new(Claims::parse(raw));
+        TOKENS.with_borrow_mut(|tokens| {
+            if tokens.len() >= PARSED {
+                tokens.remove(0);
+            }
+            // What is too long to parse is not worth keeping either.
+            if raw.len() <= crate::claims::MAX_BYTES {
+                tokens.push((raw.to_vec(), Rc::clone(&claims)));
+            }
+        });
+        claims
+    })
+}
+
+/// The text of settings that can change an answer and have no hook of ours.
+fn compared_settings() -> Vec<u8> {
+    let mut text = Vec::new();
+    if !settings::owns_claims() {
+        text.extend(setting::bytes(settings::CLAIMS_NAME));
+        text.push(0);
+    }
+    if !settings::owns_headers() && settings::TENANT_HEADER.with(|name| !name.is_empty()) {
+        text.extend(setting::bytes(settings::HEADERS_NAME));
+    }
+    text
+}
+
+/// Where claims are looked into.
+fn claim_paths() -> ClaimPaths {
+    ClaimPaths {
+        tenant: crate::claims::path::list(&settings::TENANT_CLAIM.get()),
+        permission: crate::claims::path::list(&settings::PERMISSION_CLAIM.get()),
+    }
+}

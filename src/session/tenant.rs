@@ -1,0 +1,96 @@
+//! Choosing the active tenant. The first source that is present decides: if it is refused, there is none.
+
+use crate::claims::principal::{Hint, Principal};
+use crate::pg::setting;
+use crate::rbac::Id;
+use crate::rbac::access::AccessMap;
+use crate::settings;
+use serde_json::Value;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Setting,
+    Header,
+    Claim,
+    SoleMembership,
+    None,
+}
+
+impl Source {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Setting => "setting tenancy.tenant_id",
+            Self::Header => "request header named in tenancy.tenant_header",
+            Self::Claim => "claim found by tenancy.tenant_claim",
+            Self::SoleMembership => "the only membership",
+            Self::None => "nothing",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Accepted(Id),
+    NoIdentity,
+    NothingChosen,
+    NotAUuid,
+    NotAMember(Id),
+    /// A member, but suspended, or the tenant is not open.
+    Closed(Id),
+}
+
+pub fn choose(principal: Option<&Principal>, access: &AccessMap) -> (Source, Verdict) {
+    let (source, hint) = candidate(principal, access);
+    let verdict = match hint {
+        Hint::Absent => Verdict::NothingChosen,
+        Hint::NotAUuid => Verdict::NotAUuid,
+        Hint::Tenant(tenant) => match access.tenants.get(&tenant) {
+            None => Verdict::NotAMember(tenant),
+            Some(found) if found.open => Verdict::Accepted(tenant),
+            Some(_) => Verdict::Closed(tenant),
+        },
+    };
+    (source, verdict)
+}
+
+fn candidate(principal: Option<&Principal>, access: &AccessMap) -> (Source, Hint) {
+    let set = settings::TENANT_ID.with(|bytes| {
+        (!bytes.is_empty()).then(|| std::str::from_utf8(bytes).map_or(Hint::NotAUuid, Hint::parse))
+    });
+    if let Some(hint) = set {
+        return (Source::Setting, hint);
+    }
+    if let Some(hint) = header() {
+        return (Source::Header, hint);
+    }
+    match principal.map_or(Hint::Absent, |principal| principal.tenant) {
+        Hint::Absent => {}
+        hint => return (Source::Claim, hint),
+    }
+    match access.sole_tenant().filter(|_| settings::SOLE_TENANT.get()) {
+        Some(tenant) => (Source::SoleMembership, Hint::Tenant(tenant)),
+        None => (Source::None, Hint::Absent),
+    }
+}
+
+/// The header an administrator named, if the request has it. Names of headers know no case.
+fn header() -> Option<Hint> {
+    let name = settings::TENANT_HEADER.get();
+    if name.is_empty() {
+        return None;
+    }
+    let raw = match settings::owns_headers() {
+        true => settings::HEADERS.with(<[u8]>::to_vec),
+        false => setting::bytes(settings::HEADERS_NAME),
+    };
+    if raw.is_empty() || raw.len() > crate::claims::MAX_BYTES {
+        return None;
+    }
+    let headers: Value = serde_json::from_slice(&raw).ok()?;
+    let found = headers.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(&name))?.1;
+    match found.as_str() {
+        Some("") => None,
+        Some(text) => Some(Hint::parse(text)),
+        None => Some(Hint::NotAUuid),
+    }
+}

@@ -1,0 +1,144 @@
+//! Every setting. Those that decide whom to trust are for superusers only and start at their strictest.
+
+use crate::pg::setting::{Flag, Number, Text, Who, is_definable, reserve_prefix};
+use std::cell::Cell;
+
+pub static CLAIMS: Text = Text::new();
+pub static HEADERS: Text = Text::new();
+pub static TENANT_ID: Text = Text::new();
+pub static TENANT_HEADER: Text = Text::new();
+pub static TENANT_CLAIM: Text = Text::new();
+pub static PERMISSION_CLAIM: Text = Text::new();
+pub static SOLE_TENANT: Flag = Flag::new(true);
+pub static REQUIRE_EXP: Flag = Flag::new(false);
+pub static OWN_CLAIMS_SETTING: Flag = Flag::new(true);
+pub static SELF_SERVICE: Flag = Flag::new(false);
+pub static ALLOW_TENANT_CHANGE: Flag = Flag::new(false);
+pub static MAX_OWNED_TENANTS: Number = Number::new(5);
+pub static CACHE_SIZE: Number = Number::new(4096);
+static CLAIMS_SCOPE: Number = Number::new(0);
+static AUTHORITY: Number = Number::new(0);
+
+pub const CLAIMS_NAME: &std::ffi::CStr = c"request.jwt.claims";
+pub const HEADERS_NAME: &std::ffi::CStr = c"request.headers";
+pub const TENANT_ID_NAME: &std::ffi::CStr = c"tenancy.tenant_id";
+
+thread_local! {
+    static OWNS_CLAIMS: Cell<bool> = const { Cell::new(false) };
+    static OWNS_HEADERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether tables or tokens decide.
+pub fn authority_is_claims() -> bool {
+    AUTHORITY.get() == 1
+}
+
+/// Whether claims end with the transaction that set them.
+pub fn claims_end_with_transaction() -> bool {
+    CLAIMS_SCOPE.get() == 0
+}
+
+/// Whether an assign hook tells us of new claims; otherwise they are compared.
+pub fn owns_claims() -> bool {
+    OWNS_CLAIMS.get()
+}
+
+pub fn owns_headers() -> bool {
+    OWNS_HEADERS.get()
+}
+
+pub fn define() {
+    TENANT_ID.define(
+        TENANT_ID_NAME,
+        c"Tenant this transaction works in, if its user is an active member of it.",
+        c"",
+        Who::Anybody,
+        true,
+    );
+    TENANT_HEADER.define(
+        c"tenancy.tenant_header",
+        c"Name of the request header that may choose the tenant; empty for none.",
+        c"",
+        Who::Superuser,
+        false,
+    );
+    TENANT_CLAIM.define(
+        c"tenancy.tenant_claim",
+        c"Paths in the claims that may name the tenant, the first present counting.",
+        c"app_metadata.tenant_id, tenant_id",
+        Who::Superuser,
+        false,
+    );
+    PERMISSION_CLAIM.define(
+        c"tenancy.permission_claim",
+        c"Paths in the claims that list permissions, read only with tenancy.authority = claims.",
+        c"app_metadata.perms, user_permissions",
+        Who::Superuser,
+        false,
+    );
+    SOLE_TENANT.define(
+        c"tenancy.sole_tenant",
+        c"Whether a user's only membership is his tenant when nothing chooses one.",
+        Who::Superuser,
+    );
+    REQUIRE_EXP.define(
+        c"tenancy.require_exp",
+        c"Whether claims without exp are treated as anonymous.",
+        Who::Superuser,
+    );
+    SELF_SERVICE.define(
+        c"tenancy.self_service",
+        c"Whether any identified user may create tenants of his own.",
+        Who::Superuser,
+    );
+    MAX_OWNED_TENANTS.define(
+        c"tenancy.max_owned_tenants",
+        c"How many tenants a user may own before self-service refuses him another.",
+        (0, i32::MAX),
+        false,
+    );
+    ALLOW_TENANT_CHANGE.define(
+        c"tenancy.allow_tenant_change",
+        c"Lets an administrator move rows of protected tables to another tenant.",
+        Who::Anybody,
+    );
+    CACHE_SIZE.define(
+        c"tenancy.cache_size",
+        c"Memory of a backend for users' resolved permissions.",
+        (64, 1 << 20),
+        true,
+    );
+    CLAIMS_SCOPE.define_choice(
+        c"tenancy.claims_scope",
+        c"How long claims and tenancy.tenant_id last when set by plain SET.",
+        [c"transaction", c"session"],
+    );
+    AUTHORITY.define_choice(
+        c"tenancy.authority",
+        c"Whether tables or the token's claims decide who may do what.",
+        [c"tables", c"claims"],
+    );
+    OWN_CLAIMS_SETTING.define(
+        c"tenancy.own_claims_setting",
+        c"Whether request.jwt.claims is taken over by an assign hook; read when the library loads.",
+        Who::Superuser,
+    );
+    own_request_settings();
+    reserve_prefix(c"tenancy");
+}
+
+/// Takes over the placeholders, with their value, unless another module owns the names.
+fn own_request_settings() {
+    if !OWN_CLAIMS_SETTING.get() {
+        return;
+    }
+    if is_definable(CLAIMS_NAME) {
+        CLAIMS.define(CLAIMS_NAME, c"Claims of the request's token, as JSON.", c"", Who::Anybody, true);
+        OWNS_CLAIMS.set(true);
+    }
+    let header_used = TENANT_HEADER.with(|name| !name.is_empty());
+    if header_used && is_definable(HEADERS_NAME) {
+        HEADERS.define(HEADERS_NAME, c"Headers of the request, as JSON.", c"", Who::Anybody, true);
+        OWNS_HEADERS.set(true);
+    }
+}

@@ -1,0 +1,1 @@
+//! Scratch clusters for the scenarios in tests/.

@@ -1,0 +1,16 @@
+//! The pure modules of the extension, compiled a second time without pgrx: that they compile here shows them
+//! pure. `cargo test -p pg_tenancy_unit` tests them with no server.
+#![forbid(unsafe_code)]
+
+#[path = "../../../src/claims/mod.rs"]
+pub mod claims;
+#[path = "../../../src/rbac/mod.rs"]
+pub mod rbac;
+
+#[path = "."]
+pub mod cache {
+    #[path = "../../../src/cache/clock.rs"]
+    pub mod clock;
+    #[path = "../../../src/cache/store.rs"]
+    pub mod store;
+}
