@@ -47,6 +47,26 @@ extension_sql_file!(
 extension_sql_file!("../sql/bootstrap/manage_roles.sql", name = "manage_roles", requires = ["policies"]);
 extension_sql_file!("../sql/bootstrap/manage_groups.sql", name = "manage_groups", requires = ["policies"]);
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/native_comments.sql",
+    name = "native_comments",
+    requires = [
+        "helpers",
+        api::memberships::operator_access,
+        api::claims::claims,
+        api::claims::aal,
+        api::require::require_permission,
+        api::require::require_permission_in,
+        api::administration::is_administrator,
+        api::administration::can_grant_role,
+        api::administration::can_grant_permission,
+        api::administration::is_permission_name_sql,
+        api::administration::is_permission_pattern,
+        api::administration::would_create_cycle,
+        api::statistics::cache_stats,
+        api::diagnosis::diagnose
+    ]
+);
 extension_sql_file!("../sql/bootstrap/privileges.sql", name = "privileges", finalize);
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
        AND f.prorettype <> 'trigger'::regtype AND f.prorettype <> 'event_trigger'::regtype
        AND f.proname <> ALL (ARRAY['enable_role', 'disable_role', 'application_privileges', 'act_as',
                                    'protect_table', 'protect_table_sql', 'unprotect_table'])
-       AND obj_description(f.oid, 'pg_proc') NOT LIKE 'Administrators only:%';
+       AND coalesce(obj_description(f.oid, 'pg_proc'), '') NOT LIKE 'Administrators only:%';
     END;
 COMMENT ON FUNCTION tenancy.application_privileges() IS 'Administrators only: what enable_role grants and disable_role revokes, as the middle of a GRANT';
 

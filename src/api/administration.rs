@@ -9,8 +9,8 @@ use crate::rbac::grants::Role;
 use crate::rbac::hierarchy;
 use crate::rbac::pattern::{Pattern, is_permission_name};
 use crate::session;
-use pgrx::prelude::*;
 use pgrx::pg_sys::Datum;
+use pgrx::prelude::*;
 
 export! {
     pg_finfo_tenancy_signal_change, tenancy_signal_change => signal_change;

@@ -75,7 +75,9 @@ fn holds(identity: &Identity, tenant: &Id, name: &str) -> bool {
 }
 
 fn has_permission(call: &mut Call) -> Reply {
-    answer_of_name(call, |identity, name| identity.tenant().is_some_and(|tenant| holds(identity, tenant, name)))
+    answer_of_name(call, |identity, name| {
+        identity.tenant().is_some_and(|tenant| holds(identity, tenant, name))
+    })
 }
 
 fn has_role(call: &mut Call) -> Reply {
@@ -91,7 +93,9 @@ fn has_permission_in(call: &mut Call) -> Reply {
     if let Some(site) = call.site::<Site>()
         && site.stands_for(name)
     {
-        return Reply::Bool(site.bit.zip(site.identity.as_ref()).is_some_and(|(b, i)| i.access.holds(tenant, b)));
+        return Reply::Bool(
+            site.bit.zip(site.identity.as_ref()).is_some_and(|(b, i)| i.access.holds(tenant, b)),
+        );
     }
     let identity = session::current();
     let bit = std::str::from_utf8(name).ok().and_then(|name| identity.access.catalogue.bit(name));

@@ -1,1 +1,260 @@
-//! placeholder
+//! `diagnose()`: why the present identity has what it has.
+
+use crate::cache;
+use crate::claims::Claims;
+use crate::claims::validity::Validity;
+use crate::pg::{role, setting};
+use crate::rbac::grants::Explanation;
+use crate::rbac::{Id, format_id, hierarchy};
+use crate::session::identity::Identity;
+use crate::session::{self, Source, Verdict};
+use crate::settings;
+use pgrx::prelude::*;
+
+const UNREGISTERED: &str = include_str!("../../sql/queries/unregistered_permissions.sql");
+
+type Finding = (String, String, Option<String>);
+
+/// Rows (topic, finding, hint) about the identity of this moment. Says nothing about anybody else.
+#[pg_extern(stable, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn diagnose()
+-> TableIterator<'static, (name!(topic, String), name!(finding, String), name!(hint, Option<String>))> {
+    let identity = session::current();
+    let mut findings = Vec::new();
+    about_library(&mut findings);
+    about_claims(&identity, &mut findings);
+    about_user(&identity, &mut findings);
+    about_tenant(&identity, &mut findings);
+    about_grants(&identity, &mut findings);
+    about_policies(&identity, &mut findings);
+    TableIterator::new(findings)
+}
+
+fn say(findings: &mut Vec<Finding>, topic: &str, finding: impl Into<String>, hint: &str) {
+    let hint = (!hint.is_empty()).then(|| hint.to_owned());
+    findings.push((topic.to_owned(), finding.into(), hint));
+}
+
+fn about_library(findings: &mut Vec<Finding>) {
+    match role::preloaded("pg_tenancy") {
+        true => say(findings, "library", "loaded at connection", ""),
+        false => say(
+            findings,
+            "library",
+            "not in session_preload_libraries or shared_preload_libraries",
+            "A parallel query that loads it first fails, and claims set before that are not yet ours: \
+             ALTER DATABASE ... SET session_preload_libraries = 'pg_tenancy'.",
+        ),
+    }
+    for table in cache::missing_signals() {
+        let hint = format!(
+            "Answers hold for one statement only. As owner: ALTER TABLE tenancy.{table} ENABLE ALWAYS TRIGGER \
+             signal_before, ENABLE ALWAYS TRIGGER signal_after, ENABLE REPLICA TRIGGER signal_replicated."
+        );
+        let finding = format!("the triggers of tenancy.{table} that announce changes are missing or altered");
+        findings.push(("cache".to_owned(), finding, Some(hint)));
+    }
+    let authority = match settings::authority_is_claims() {
+        true => "claims: tokens decide, and a revoked grant lasts until the token ends",
+        false => "tables: grants decide at every statement",
+    };
+    say(findings, "authority", authority, "");
+}
+
+fn about_claims(identity: &Identity, findings: &mut Vec<Finding>) {
+    let topic = "claims";
+    if !settings::owns_claims() {
+        say(findings, topic, "request.jwt.claims is compared at each call, as no assign hook watches it", "");
+    }
+    let (finding, hint) = match (&*identity.claims, identity.validity) {
+        (Claims::Unset, _) => (
+            "request.jwt.claims is not set",
+            match settings::claims_end_with_transaction() {
+                true => {
+                    "Set them in the transaction that needs them: BEGIN; SELECT set_config('request.jwt.claims', \
+                     '{\"sub\": \"...\"}', true). With tenancy.claims_scope = transaction a plain SET ends with its \
+                     own transaction."
+                }
+                false => "Set them: SELECT set_config('request.jwt.claims', '{\"sub\": \"...\"}', false).",
+            },
+        ),
+        (Claims::Malformed(reason), _) => (*reason, "Pass the token's payload as one JSON object."),
+        (_, Some(Validity::Expired)) => ("the token has expired", "Refresh it; there is no leeway."),
+        (_, Some(Validity::NotYet)) => ("the token is not valid yet (nbf)", "Compare the clocks."),
+        (_, Some(Validity::Unreadable)) => {
+            ("exp or nbf is not a number", "RFC 7519 has them as numbers of seconds since 1970.")
+        }
+        (_, Some(Validity::NoExpiry)) => {
+            ("the token has no exp", "tenancy.require_exp is on: issue tokens that expire.")
+        }
+        _ => ("set, and valid now", ""),
+    };
+    say(findings, topic, finding, hint);
+}
+
+fn about_user(identity: &Identity, findings: &mut Vec<Finding>) {
+    let topic = "user";
+    match (&identity.user, identity.content()) {
+        (Some(user), _) => say(findings, topic, format_id(user), ""),
+        (None, Some(content)) if content.get("sub").is_some_and(|sub| !sub.is_null()) => {
+            say(findings, topic, "anonymous: sub is not a user's uuid", "Users are identified by uuid.")
+        }
+        (None, Some(_)) => say(findings, topic, "anonymous: the token has no sub", ""),
+        (None, None) => say(findings, topic, "anonymous", ""),
+    }
+    let name = role::name(role::current());
+    let bypasses = role::is_administrator(role::current(), cache::schema_owner());
+    say(
+        findings,
+        "database role",
+        name,
+        match bypasses {
+            true => "Administers pg_tenancy. Superusers and BYPASSRLS roles see every row of every table.",
+            false => "",
+        },
+    );
+    if let Some(operator) = identity.access.operator {
+        say(findings, "operator", operator.name(), "");
+    }
+}
+
+fn about_tenant(identity: &Identity, findings: &mut Vec<Finding>) {
+    let topic = "active tenant";
+    let source = identity.source.name();
+    match identity.verdict {
+        Verdict::Accepted(tenant) => {
+            say(findings, topic, format!("{}, from {source}", format_id(&tenant)), "")
+        }
+        Verdict::NoIdentity => say(findings, topic, "none: there is no user", ""),
+        Verdict::NothingChosen => say(
+            findings,
+            topic,
+            "none: nothing chooses one",
+            match identity.access.tenants.is_empty() {
+                true => "The user is a member of no tenant: tenancy.add_member().",
+                false => {
+                    "The user has several memberships: set tenancy.tenant_id in the transaction, or a tenant \
+                     claim or header."
+                }
+            },
+        ),
+        Verdict::NotAUuid => say(
+            findings,
+            topic,
+            format!("none: the {source} is not a uuid"),
+            "The first source present decides.",
+        ),
+        Verdict::NotAMember(tenant) => say(
+            findings,
+            topic,
+            format!("none: the {source} names {}, of which the user is no member", format_id(&tenant)),
+            "The first source present decides; the next is not tried.",
+        ),
+        Verdict::Closed(tenant) => say(
+            findings,
+            topic,
+            format!("none: the {source} names {}, but member or tenant is suspended", format_id(&tenant)),
+            "See the rows on membership.",
+        ),
+    }
+    if identity.source == Source::None && !settings::SOLE_TENANT.get() {
+        say(findings, topic, "tenancy.sole_tenant is off", "");
+    }
+}
+
+fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
+    let Some(user) = identity.user else { return };
+    if settings::authority_is_claims() {
+        for tenant in identity.access.tenants.keys() {
+            say(findings, "membership", format!("{}: by the token", format_id(tenant)), "");
+        }
+    } else if let Some(mut explanation) = cache::explain(&user) {
+        explanation.grants.memberships.sort_by_key(|m| m.tenant);
+        about_roles(&explanation, findings);
+    }
+    let Some(tenant) = identity.tenant() else { return };
+    let Some(access) = identity.access.open(tenant) else { return };
+    let names: Vec<&str> =
+        access.permissions.iter().filter_map(|bit| identity.access.catalogue.name(bit)).collect();
+    let finding = match names.is_empty() {
+        true => "none in the active tenant".to_owned(),
+        false => names.join(", "),
+    };
+    say(findings, "permissions", finding, "");
+    // What is registered and not held: the list to look a denied permission up in.
+    let lacking: Vec<&str> = (0..identity.access.catalogue.len())
+        .filter(|bit| !access.permissions.contains(*bit))
+        .filter_map(|bit| identity.access.catalogue.name(bit))
+        .collect();
+    if !lacking.is_empty() {
+        say(
+            findings,
+            "permissions lacking",
+            lacking.join(", "),
+            "Granted through a role: tenancy.grant_permission() to a role, tenancy.grant_role() to the member.",
+        );
+    }
+}
+
+fn about_roles(explanation: &Explanation, findings: &mut Vec<Finding>) {
+    let name_of = |role: &Id| explanation.grants.roles.get(role).map_or("?", |role| &role.name);
+    for membership in &explanation.grants.memberships {
+        let tenant = explanation.name(&membership.tenant);
+        let state = match (membership.active, membership.tenant_status.is_open()) {
+            (false, _) => "suspended member".to_owned(),
+            (true, _) => format!("active member, tenant {}", membership.tenant_status.name()),
+        };
+        say(findings, "membership", format!("{tenant} ({}): {state}", format_id(&membership.tenant)), "");
+        for assignment in &membership.assigned {
+            let path = match &assignment.group {
+                None => "direct".to_owned(),
+                Some(group) => format!("by group {}", explanation.name(group)),
+            };
+            let finding = format!("{tenant}: {} (assigned, {path})", name_of(&assignment.role));
+            say(findings, "role", finding, "");
+        }
+        let assigned: Vec<Id> = membership.assigned.iter().map(|a| a.role).collect();
+        let juniors =
+            |role: &Id| explanation.grants.roles.get(role).map(|r| r.juniors.clone()).unwrap_or_default();
+        for (role, senior) in hierarchy::walk(&assigned, juniors) {
+            if let Some(senior) = senior {
+                let finding = format!(
+                    "{tenant}: {} (authorised, through senior role {})",
+                    name_of(&role),
+                    name_of(&senior)
+                );
+                say(findings, "role", finding, "");
+            }
+        }
+    }
+}
+
+/// A policy that names a permission nobody registered denies everybody.
+fn about_policies(identity: &Identity, findings: &mut Vec<Finding>) {
+    let catalogue = match identity.user {
+        Some(_) => identity.access.catalogue.clone(),
+        None => cache::catalogue(),
+    };
+    let named: Vec<(String, String)> = Spi::connect(|client| {
+        let rows = client.select(UNREGISTERED, None, &[])?;
+        rows.map(|row| {
+            Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<String>(2)?.unwrap_or_default()))
+        })
+        .collect::<pgrx::spi::Result<Vec<_>>>()
+    })
+    .unwrap_or_default();
+    for (policy, permission) in
+        named.into_iter().filter(|(_, permission)| catalogue.bit(permission).is_none())
+    {
+        say(
+            findings,
+            "policy",
+            format!("{policy} names permission {permission}, which is not registered and so held by nobody"),
+            "tenancy.create_permission() registers it.",
+        );
+    }
+    if setting::show(settings::CLAIMS_NAME).is_some_and(|value| value.is_empty()) && identity.user.is_none() {
+        say(findings, "policy", "every policy denies while there is no user", "");
+    }
+}

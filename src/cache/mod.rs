@@ -141,6 +141,11 @@ pub fn signal_change() {
     }
 }
 
+/// A user's grants as they are now, with the names of what they refer to.
+pub fn explain(user: &Id) -> Option<crate::rbac::grants::Explanation> {
+    reader::explain(user)
+}
+
 /// The role graph as it is now, uncommitted changes of one's own included.
 pub fn junior_edges() -> std::collections::HashMap<Id, Vec<Id>> {
     reader::junior_edges()
@@ -160,10 +165,5 @@ pub struct Stats {
 
 pub fn stats() -> Stats {
     let (entries, bytes) = STORE.with_borrow(|store| (store.len(), store.bytes()));
-    Stats {
-        entries,
-        bytes,
-        counters: COUNTERS.get(),
-        invalidations: CLOCK.with(Clock::invalidations),
-    }
+    Stats { entries, bytes, counters: COUNTERS.get(), invalidations: CLOCK.with(Clock::invalidations) }
 }

@@ -8,7 +8,7 @@ use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::{invalidation, xact};
 use crate::rbac::Id;
 use crate::rbac::catalogue::Catalogue;
-use crate::rbac::grants::{Assignment, Grants, Membership, OperatorAccess, Role, TenantStatus};
+use crate::rbac::grants::{Assignment, Explanation, Grants, Membership, OperatorAccess, Role, TenantStatus};
 use crate::rbac::pattern::{Pattern, Scope};
 use pgrx::pg_sys::{self, Oid};
 use std::cell::Cell;
@@ -77,9 +77,9 @@ pub fn signal_relation() -> Option<Oid> {
 
 /// Opens a table and finds columns by name, anew at each load: an update of the extension may have moved
 /// them.
-macro_rules! tables {
-    ($($name:ident, $table:literal, $type:ident { $($column:ident: $oid:ident),* };)*) => {
-        $(struct $type { table: Table, $($column: Column),* }
+macro_rules! table {
+    ($table:literal, $type:ident { $($column:ident: $oid:ident),* }) => {
+        struct $type { table: Table, $($column: Column),* }
 
         impl $type {
             fn open(schema: Oid) -> Option<Self> {
@@ -87,7 +87,14 @@ macro_rules! tables {
                 $(let $column = table.column(column_name(stringify!($column)), Oid::from(pg_sys::$oid))?;)*
                 Some(Self { table, $($column),* })
             }
-        })*
+        }
+    };
+}
+
+/// The tables that decide, opened together so that one load reads them all by one snapshot.
+macro_rules! tables {
+    ($($name:ident, $table:literal, $type:ident { $($column:ident: $oid:ident),* };)*) => {
+        $(table! { $table, $type { $($column: $oid),* } })*
 
         struct Tables { $($name: $type),* }
 
@@ -108,7 +115,7 @@ macro_rules! tables {
 }
 
 tables! {
-    tenants, c"tenants", TenantsTable { id: UUIDOID, status: TEXTOID };
+    tenants, c"tenants", TenantsTable { id: UUIDOID, status: TEXTOID, slug: TEXTOID };
     members, c"members", MembersTable { tenant_id: UUIDOID, user_id: UUIDOID, status: TEXTOID };
     member_roles, c"member_roles", MemberRolesTable {
         tenant_id: UUIDOID, user_id: UUIDOID, role_id: UUIDOID, expires_at: TIMESTAMPTZOID
@@ -121,6 +128,9 @@ tables! {
     permissions, c"permissions", PermissionsTable { name: TEXTOID, scope: TEXTOID };
     operators, c"operators", OperatorsTable { user_id: UUIDOID, access: TEXTOID, expires_at: TIMESTAMPTZOID };
 }
+
+// Read for its names only, when something is explained.
+table! { c"groups", GroupsTable { id: UUIDOID, name: TEXTOID } }
 
 /// The column names above, as C strings.
 fn column_name(name: &'static str) -> &'static CStr {
@@ -138,6 +148,7 @@ fn column_name(name: &'static str) -> &'static CStr {
         "junior_id" => c"junior_id",
         "scope" => c"scope",
         "access" => c"access",
+        "slug" => c"slug",
         _ => c"",
     }
 }
@@ -183,12 +194,7 @@ impl Tables {
         let assigned = memberships.values().flat_map(|m| m.assigned.iter().map(|a| a.role));
         let roles = self.roles_from(assigned.collect(), snapshot);
         let operator = self.operator(user, snapshot, &mut expiry);
-        Grants {
-            memberships: memberships.into_values().collect(),
-            roles,
-            operator,
-            next_expiry: expiry.next,
-        }
+        Grants { memberships: memberships.into_values().collect(), roles, operator, next_expiry: expiry.next }
     }
 
     fn tenant_status(&self, tenant: &Id, snapshot: &CatalogSnapshot) -> TenantStatus {
@@ -218,12 +224,7 @@ impl Tables {
         });
     }
 
-    fn group_grants(
-        &self,
-        user: &Id,
-        snapshot: &CatalogSnapshot,
-        memberships: &mut HashMap<Id, Membership>,
-    ) {
+    fn group_grants(&self, user: &Id, snapshot: &CatalogSnapshot, memberships: &mut HashMap<Id, Membership>) {
         let t = &self.group_members;
         let mut groups: Vec<(Id, Id)> = Vec::new();
         t.table.read(snapshot, Some((t.user_id, user)), |row| {
@@ -240,12 +241,7 @@ impl Tables {
         }
     }
 
-    fn operator(
-        &self,
-        user: &Id,
-        snapshot: &CatalogSnapshot,
-        expiry: &mut Expiry,
-    ) -> Option<OperatorAccess> {
+    fn operator(&self, user: &Id, snapshot: &CatalogSnapshot, expiry: &mut Expiry) -> Option<OperatorAccess> {
         let t = &self.operators;
         let mut access = None;
         t.table.read(snapshot, Some((t.user_id, user)), |row| {
@@ -317,6 +313,27 @@ pub fn missing_signals() -> Vec<String> {
     let Some(tables) = Tables::open() else { return Vec::new() };
     let damaged = tables.all().into_iter().filter(|(_, table)| !has_signals(table));
     damaged.map(|(name, _)| name.to_string_lossy().into_owned()).collect()
+}
+
+/// A user's grants as they are now, with names.
+pub fn explain(user: &Id) -> Option<Explanation> {
+    let tables = Tables::open()?;
+    let groups = GroupsTable::open(scan::schema(SCHEMA)?)?;
+    let snapshot = CatalogSnapshot::take(tables.members.table.oid());
+    let grants = tables.grants_of(user, &snapshot);
+    let mut names = HashMap::new();
+    for membership in &grants.memberships {
+        let t = &tables.tenants;
+        t.table.read(&snapshot, Some((t.id, &membership.tenant)), |row| {
+            names.extend(row.uuid(t.id).zip(row.text(t.slug)));
+        });
+        for group in membership.assigned.iter().filter_map(|assignment| assignment.group) {
+            groups.table.read(&snapshot, Some((groups.id, &group)), |row| {
+                names.extend(row.uuid(groups.id).zip(row.text(groups.name)));
+            });
+        }
+    }
+    Some(Explanation { grants, names })
 }
 
 pub fn junior_edges() -> HashMap<Id, Vec<Id>> {

@@ -7,10 +7,7 @@ use pgrx::pg_sys;
 /// # Safety
 /// `descriptor` points to a valid tuple descriptor and `index` is below its `natts`.
 #[cfg(not(feature = "pg18"))]
-pub unsafe fn attribute(
-    descriptor: pg_sys::TupleDesc,
-    index: usize,
-) -> *const pg_sys::FormData_pg_attribute {
+pub unsafe fn attribute(descriptor: pg_sys::TupleDesc, index: usize) -> *const pg_sys::FormData_pg_attribute {
     // SAFETY: the caller's promise; `attrs` holds `natts` entries (access/tupdesc.h).
     unsafe { (*descriptor).attrs.as_ptr().add(index) }
 }
@@ -20,10 +17,7 @@ pub unsafe fn attribute(
 /// # Safety
 /// `descriptor` points to a valid tuple descriptor and `index` is below its `natts`.
 #[cfg(feature = "pg18")]
-pub unsafe fn attribute(
-    descriptor: pg_sys::TupleDesc,
-    index: usize,
-) -> *const pg_sys::FormData_pg_attribute {
+pub unsafe fn attribute(descriptor: pg_sys::TupleDesc, index: usize) -> *const pg_sys::FormData_pg_attribute {
     // SAFETY: the caller's promise; TupleDescAttr of access/tupdesc.h.
     unsafe { pg_sys::TupleDescAttr(descriptor, index as i32) }
 }

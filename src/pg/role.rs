@@ -22,10 +22,8 @@ pub fn is_administrator(role: Oid, owner: Option<Oid>) -> bool {
 pub fn owner_of(relation: Oid) -> Option<Oid> {
     // SAFETY: a syscache lookup; the tuple is valid until released, and is of pg_class.
     unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::RELOID as i32,
-            pg_sys::Datum::from(relation),
-        );
+        let tuple =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(relation));
         if tuple.is_null() {
             return None;
         }

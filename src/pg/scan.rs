@@ -53,8 +53,7 @@ impl Table {
                 let attribute = &*compat::attribute(descriptor, index);
                 (attribute, CStr::from_ptr(attribute.attname.data.as_ptr()))
             };
-            let matches =
-                !attribute.attisdropped && attribute_name == name && attribute.atttypid == type_oid;
+            let matches = !attribute.attisdropped && attribute_name == name && attribute.atttypid == type_oid;
             matches.then_some(Column { number: attribute.attnum })
         })
     }

@@ -95,3 +95,17 @@ pub struct Grants {
     /// When the first of these grants ends by itself: microseconds, Postgres epoch.
     pub next_expiry: Option<i64>,
 }
+
+/// Grants with the names of what they refer to, to be shown to their user.
+#[derive(Clone, Debug, Default)]
+pub struct Explanation {
+    pub grants: Grants,
+    /// Tenants by slug, groups by name.
+    pub names: HashMap<Id, String>,
+}
+
+impl Explanation {
+    pub fn name(&self, id: &Id) -> &str {
+        self.names.get(id).map_or("?", String::as_str)
+    }
+}

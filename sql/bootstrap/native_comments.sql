@@ -1,0 +1,15 @@
+-- Comments on the functions that pgrx declares, which it cannot write itself.
+
+COMMENT ON FUNCTION tenancy.operator_access() IS 'read or write for an operator of the platform, else NULL';
+COMMENT ON FUNCTION tenancy.claims() IS 'The token''s content; NULL if there is none, it is malformed, or it does not count now. Integers beyond 64 bits become floating point';
+COMMENT ON FUNCTION tenancy.aal() IS 'The token''s authenticator assurance level, as GoTrue writes it; NULL if absent';
+COMMENT ON FUNCTION tenancy.require_permission(text) IS 'Raises 42501 unless the user holds the permission in the active tenant; 22023 for NULL';
+COMMENT ON FUNCTION tenancy.require_permission(uuid, text) IS 'Raises 42501 unless the user holds the permission in that tenant; 22023 for a NULL permission';
+COMMENT ON FUNCTION tenancy.is_administrator() IS 'Whether the current database role administers pg_tenancy: superuser, BYPASSRLS, or member of the role that owns its tables';
+COMMENT ON FUNCTION tenancy.can_grant_role(uuid, uuid) IS 'Whether the caller''s identity holds, in the tenant, all that the role holds by itself and by inheritance, and so may grant it';
+COMMENT ON FUNCTION tenancy.can_grant_permission(uuid, text) IS 'Whether the caller''s identity holds, in the tenant, the permission or wildcard, and so may grant it to a role';
+COMMENT ON FUNCTION tenancy.is_permission_name(text) IS 'Whether a text can be registered as a permission, as in docs.read';
+COMMENT ON FUNCTION tenancy.is_permission_pattern(text) IS 'Whether a text can be granted: a permission''s name, all, or a wildcard such as docs.*';
+COMMENT ON FUNCTION tenancy.would_create_cycle(uuid, uuid) IS 'Whether the junior role already inherits the senior one, by the newest committed state and one''s own changes';
+COMMENT ON FUNCTION tenancy.cache_stats() IS 'This backend''s cache: users kept, their bytes, and hits, misses, loads and invalidations since it started';
+COMMENT ON FUNCTION tenancy.diagnose() IS 'Explains the present identity as rows (topic, finding, hint): claims, user, active tenant, memberships, roles and where each comes from, permissions, settings';
