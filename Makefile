@@ -1,6 +1,7 @@
 # The verbs of this project. Each is a script in tools/, where the reasons are.
-# PG=16 chooses another major version; TESTS="a b" selects tests of a tier; ACCEPT=1 makes what a
-# regress or isolation test printed its expected output; KEEP=1 keeps a run's directory.
+# PG=16 chooses another major version, SYSTEM_PG_CONFIG=… an installation that lies elsewhere;
+# TESTS="a b" selects tests of a tier; ACCEPT=1 makes what a regress or isolation test printed
+# its expected output; KEEP=1 keeps a run's directory.
 export PG TESTS ACCEPT KEEP
 
 .DEFAULT_GOAL := help

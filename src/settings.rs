@@ -47,6 +47,12 @@ pub fn owns_headers() -> bool {
     OWNS_HEADERS.get()
 }
 
+/// Whether an assign hook watches every setting that can change an answer, so that counters tell enough.
+#[inline]
+pub fn all_watched() -> bool {
+    owns_claims() && (owns_headers() || TENANT_HEADER.is_empty())
+}
+
 pub fn define() {
     TENANT_ID.define(
         TENANT_ID_NAME,
@@ -136,8 +142,7 @@ fn own_request_settings() {
         CLAIMS.define(CLAIMS_NAME, c"Claims of the request's token, as JSON.", c"", Who::Anybody, true);
         OWNS_CLAIMS.set(true);
     }
-    let header_used = TENANT_HEADER.with(|name| !name.is_empty());
-    if header_used && is_definable(HEADERS_NAME) {
+    if !TENANT_HEADER.is_empty() && is_definable(HEADERS_NAME) {
         HEADERS.define(HEADERS_NAME, c"Headers of the request, as JSON.", c"", Who::Anybody, true);
         OWNS_HEADERS.set(true);
     }

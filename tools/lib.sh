@@ -2,13 +2,16 @@
 # Sourced by every script in tools/: where things are, who runs the servers, and how a script
 # ends. Functions only, and nothing here starts or installs anything.
 set -euo pipefail
+# The server's user reads what we write in the scratch directory.
+umask 022
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 TOOLS=$REPO/tools
 cd "$REPO"
 
 # cargo's own directory is on PATH in login shells only.
-[[ -d ${CARGO_HOME:-$HOME/.cargo}/bin ]] && PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+cargo_bin=${CARGO_HOME:-${HOME:-}/.cargo}/bin
+[[ ! -d $cargo_bin || :$PATH: == *":$cargo_bin:"* ]] || PATH=$cargo_bin:$PATH
 export PATH
 
 # Exported flags replace the ones cargo-pgrx needs, and the generated schema vanishes.
@@ -41,7 +44,7 @@ toml_get() {
 
 PGRX_VERSION=$(toml_get pgrx version)
 PG_MAJOR=${PG:-$(toml_get postgres default)}
-SYSTEM_PG_CONFIG=$(toml_get configs "pg$PG_MAJOR")
+SYSTEM_PG_CONFIG=${SYSTEM_PG_CONFIG:-$(toml_get configs "pg$PG_MAJOR")}
 
 # cargo-pgrx: another version that the user has installed is left alone, and ours lies here.
 PGRX_ROOT=$REPO/target/cargo-pgrx-$PGRX_VERSION

@@ -36,7 +36,7 @@ fn is_administrator() -> bool {
 /// that the role holds by itself and by inheritance.
 #[pg_extern(stable, parallel_safe, strict)]
 fn can_grant_role(tenant: pgrx::Uuid, role_id: pgrx::Uuid) -> bool {
-    let access = &session::current().access;
+    let access = &session::fresh().access;
     let tenant = tenant.as_bytes();
     let covered = |role: &Role| role.patterns.iter().all(|pattern| access.covers(tenant, pattern));
     // A role that gives nothing still is one, so membership is asked for too.
@@ -47,7 +47,7 @@ fn can_grant_role(tenant: pgrx::Uuid, role_id: pgrx::Uuid) -> bool {
 /// Whether the caller's identity may give this permission, or wildcard, to a role of the tenant.
 #[pg_extern(stable, parallel_safe, strict)]
 fn can_grant_permission(tenant: pgrx::Uuid, permission: &str) -> bool {
-    let access = &session::current().access;
+    let access = &session::fresh().access;
     Pattern::parse(permission).is_some_and(|pattern| access.covers(tenant.as_bytes(), &pattern))
 }
 

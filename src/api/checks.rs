@@ -35,6 +35,14 @@ struct Site {
 }
 
 impl Site {
+    /// The identity to answer for, when what the site remembers does not stand.
+    fn ask(call: &mut Call) -> Rc<Identity> {
+        match call.site::<Self>() {
+            Some(site) if site.identity.is_some() => session::current(),
+            _ => session::fresh(),
+        }
+    }
+
     fn stands(&self) -> bool {
         self.identity.is_some() && session::stands(self.epoch, self.statement)
     }
@@ -58,7 +66,7 @@ fn answer_of_name(call: &mut Call, question: impl FnOnce(&Identity, &str) -> boo
     {
         return Reply::Bool(site.answer);
     }
-    let identity = session::current();
+    let identity = Site::ask(call);
     let answer = std::str::from_utf8(name).is_ok_and(|name| question(&identity, name));
     let constant = call.is_constant(0);
     if let Some(site) = call.site::<Site>() {
@@ -97,7 +105,7 @@ fn has_permission_in(call: &mut Call) -> Reply {
             site.bit.zip(site.identity.as_ref()).is_some_and(|(b, i)| i.access.holds(tenant, b)),
         );
     }
-    let identity = session::current();
+    let identity = Site::ask(call);
     let bit = std::str::from_utf8(name).ok().and_then(|name| identity.access.catalogue.bit(name));
     let answer = bit.is_some_and(|bit| identity.access.holds(tenant, bit));
     let constant = call.is_constant(1);
@@ -119,7 +127,7 @@ fn answer_of_tenant(call: &mut Call, question: impl Fn(&Identity, &Id) -> bool) 
     {
         return Reply::Bool(question(identity, tenant));
     }
-    let identity = session::current();
+    let identity = Site::ask(call);
     let answer = question(&identity, tenant);
     if let Some(site) = call.site::<Site>() {
         site.remember(identity);
@@ -159,14 +167,14 @@ fn holds_name(identity: &Identity, tenant: &Id, name: &Option<Vec<u8>>) -> bool 
 
 fn has_any_permission(call: &mut Call) -> Reply {
     let Some(names) = call.texts(0) else { return Reply::Null };
-    let identity = session::current();
+    let identity = session::fresh();
     Reply::Bool(identity.tenant().is_some_and(|t| names.iter().any(|name| holds_name(&identity, t, name))))
 }
 
 /// All of nothing is nothing: an empty list denies.
 fn has_all_permissions(call: &mut Call) -> Reply {
     let Some(names) = call.texts(0) else { return Reply::Null };
-    let identity = session::current();
+    let identity = session::fresh();
     let all = |tenant: &Id| !names.is_empty() && names.iter().all(|name| holds_name(&identity, tenant, name));
     Reply::Bool(identity.tenant().is_some_and(all))
 }

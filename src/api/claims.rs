@@ -13,19 +13,19 @@ export! {
 /// The whole token, NULL if there is none, it is malformed, or it does not count now.
 #[pg_extern(stable, parallel_safe)]
 fn claims() -> Option<JsonB> {
-    session::current().content().cloned().map(JsonB)
+    session::fresh().content().cloned().map(JsonB)
 }
 
 /// The authenticator assurance level, as GoTrue names it.
 #[pg_extern(stable, parallel_safe)]
 fn aal() -> Option<String> {
-    session::current().content()?.get("aal")?.as_str().map(str::to_owned)
+    session::fresh().content()?.get("aal")?.as_str().map(str::to_owned)
 }
 
 /// The value at a path such as `app_metadata.tenant_id`.
 fn claim(call: &mut Call) -> Reply {
     let Some(path) = call.text(0) else { return Reply::Null };
-    let identity = session::current();
+    let identity = session::fresh();
     let found = std::str::from_utf8(path)
         .ok()
         .and_then(|path| crate::claims::path::find(identity.content()?, path))

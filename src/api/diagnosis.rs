@@ -20,7 +20,7 @@ type Finding = (String, String, Option<String>);
 #[allow(clippy::type_complexity)]
 fn diagnose()
 -> TableIterator<'static, (name!(topic, String), name!(finding, String), name!(hint, Option<String>))> {
-    let identity = session::current();
+    let identity = session::fresh();
     let mut findings = Vec::new();
     about_library(&mut findings);
     about_claims(&identity, &mut findings);

@@ -26,7 +26,10 @@ fn answer(call: &mut Call, question: fn(&Identity) -> Option<&Id>) -> Reply {
     {
         return site.reply();
     }
-    let identity = session::current();
+    let identity = match call.site::<Site>() {
+        Some(site) if site.epoch != 0 => session::current(),
+        _ => session::fresh(),
+    };
     let id = question(&identity);
     match call.site::<Site>() {
         Some(site) => {

@@ -12,12 +12,12 @@ export! {
 }
 
 fn tenant_ids(_call: &mut Call) -> Reply {
-    Reply::Datum(array::of_uuids(&session::current().access.open_tenants()))
+    Reply::Datum(array::of_uuids(&session::fresh().access.open_tenants()))
 }
 
 fn tenant_ids_with(call: &mut Call) -> Reply {
     let Some(name) = call.text(0) else { return Reply::Null };
-    let access = &session::current().access;
+    let access = &session::fresh().access;
     let bit = std::str::from_utf8(name).ok().and_then(|name| access.catalogue.bit(name));
     Reply::Datum(array::of_uuids(&bit.map(|bit| access.tenants_with(bit)).unwrap_or_default()))
 }
@@ -25,5 +25,5 @@ fn tenant_ids_with(call: &mut Call) -> Reply {
 /// 'read' or 'write' for an operator of the platform, else NULL.
 #[pg_extern(stable, parallel_safe)]
 fn operator_access() -> Option<&'static str> {
-    session::current().access.operator.map(|access| access.name())
+    session::fresh().access.operator.map(|access| access.name())
 }

@@ -17,7 +17,7 @@ fn require_permission_in(tenant: Option<pgrx::Uuid>, permission: Option<&str>) -
 /// `tenant` is absent for the active tenant; a NULL tenant is nobody's.
 fn require(tenant: Option<Option<pgrx::Uuid>>, permission: Option<&str>) -> Result<(), Error> {
     let name = permission.ok_or(Error::NullPermission)?;
-    let identity = session::current();
+    let identity = session::fresh();
     let tenant = match tenant {
         None => identity.tenant().copied(),
         Some(given) => given.map(|uuid| *uuid.as_bytes()),

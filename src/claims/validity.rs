@@ -25,12 +25,6 @@ impl Token {
             _ => Validity::Valid,
         }
     }
-
-    /// The moment at which the answer of `validity` next changes, if it does.
-    pub fn next_change(&self, now: i64) -> Option<i64> {
-        let at = |key| self.value.get(key).and_then(micros).and_then(|t| i64::try_from(t).ok());
-        [at("nbf"), at("exp")].into_iter().flatten().filter(|t| *t > now).min()
-    }
 }
 
 /// A JSON number of seconds in microseconds; whole seconds exactly. The parser admits no infinite number.

@@ -44,6 +44,13 @@ impl Text {
         read(unsafe { CStr::from_ptr(value) }.to_bytes())
     }
 
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        let value = self.0.load(Ordering::Relaxed);
+        // SAFETY: as in `with`; the first byte of a NUL-terminated string is always there.
+        value.is_null() || unsafe { *value } == 0
+    }
+
     pub fn get(&self) -> String {
         self.with(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }

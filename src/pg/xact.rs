@@ -25,11 +25,6 @@ pub fn unix_micros(postgres_micros: i64) -> i64 {
     postgres_micros.saturating_add(POSTGRES_EPOCH)
 }
 
-/// The inverse.
-pub fn postgres_micros(unix_micros: i64) -> i64 {
-    unix_micros.saturating_sub(POSTGRES_EPOCH)
-}
-
 /// Whether a transaction is in progress: neither starting, nor ending, nor none.
 pub fn in_transaction() -> bool {
     unguarded::IsTransactionState()

@@ -11,8 +11,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 /// Tenant ids are uuids, random in most of their bits or counted up from a host's numbers: folding them is
-/// hash enough, and a row's check is a few multiplications. Ids are made by the server or an administrator, not
-/// by those who would gain from collisions.
+/// hash enough, and a row's check is a few multiplications. Ids are made by the server or an administrator,
+/// not by those who would gain from collisions.
 #[derive(Default)]
 pub struct IdHasher(u64);
 
@@ -27,8 +27,8 @@ impl Hasher for IdHasher {
             for (to, from) in word.iter_mut().zip(chunk) {
                 *to = *from;
             }
-            // Both halves of the product: in the lower alone, a word's high bits would reach no low bit, and ids
-            // that differ only there would share a bucket.
+            // Both halves of the product: in the lower alone, a word's high bits would reach no low bit, and
+            // ids that differ only there would share a bucket.
             let mixed = u128::from(self.0.rotate_left(26) ^ u64::from_be_bytes(word)) * 0x9e37_79b9_7f4a_7c15;
             self.0 = (mixed as u64) ^ ((mixed >> 64) as u64);
         }

@@ -49,10 +49,6 @@ impl Pattern {
         }
     }
 
-    pub fn is_wildcard(&self) -> bool {
-        !matches!(self, Self::Exact(_))
-    }
-
     /// Whether holding this pattern is holding the permission. Wildcards never reach the platform.
     pub fn matches(&self, name: &str, scope: Scope) -> bool {
         match self {

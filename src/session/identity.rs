@@ -21,7 +21,6 @@ pub struct Identity {
     pub claims: Rc<Claims>,
     /// `None` without a token.
     pub validity: Option<Validity>,
-    pub principal: Option<Principal>,
     /// The user, if the token counts and its `sub` is a uuid.
     pub user: Option<Id>,
     pub access: Rc<AccessMap>,
@@ -47,7 +46,7 @@ impl Identity {
             Some(_) => tenant::choose(principal.as_ref(), &access),
             None => (Source::None, Verdict::NoIdentity),
         };
-        Self { epoch, claims, validity, principal, user, access, source, verdict }
+        Self { epoch, claims, validity, user, access, source, verdict }
     }
 
     /// The active tenant.

@@ -85,7 +85,14 @@ fn end_claims() {
 /// Settings that no hook watches have to be compared, so nothing stands then.
 #[inline]
 pub fn stands(epoch: u64, statement: i64) -> bool {
-    epoch == cache::epoch() && statement == xact::statement_timestamp() && settings::owns_claims()
+    epoch == cache::epoch() && statement == xact::statement_timestamp() && settings::all_watched()
+}
+
+/// The identity for a call site that is used for the first time in an execution: messages are read whether
+/// or not the statement is another, since one statement of a client may execute many.
+pub fn fresh() -> Rc<Identity> {
+    cache::refresh();
+    current()
 }
 
 /// The identity now. Reads pending invalidation messages if the statement is another than last time.
@@ -149,7 +156,7 @@ fn compared_settings() -> Vec<u8> {
         text.extend(setting::bytes(settings::CLAIMS_NAME));
         text.push(0);
     }
-    if !settings::owns_headers() && settings::TENANT_HEADER.with(|name| !name.is_empty()) {
+    if !settings::owns_headers() && !settings::TENANT_HEADER.is_empty() {
         text.extend(setting::bytes(settings::HEADERS_NAME));
     }
     text

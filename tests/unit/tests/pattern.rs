@@ -90,12 +90,6 @@ fn all_is_a_reserved_word_and_no_resource_may_be_called_so() {
 }
 
 #[test]
-fn only_all_and_below_are_wildcards() {
-    assert!(pattern("all").is_wildcard() && pattern("docs.*").is_wildcard());
-    assert!(!pattern("docs.read").is_wildcard());
-}
-
-#[test]
 fn a_wildcard_reaches_every_depth_below_but_not_the_resource_itself() {
     let docs = pattern("docs.*");
     assert!(docs.matches("docs.read", Scope::Tenant));
