@@ -9,6 +9,8 @@ mod pg;
 mod rbac;
 mod session;
 mod settings;
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
 
 use pgrx::prelude::*;
 
@@ -32,7 +34,11 @@ extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["tables"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["helpers"]);
 extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
-extension_sql_file!("../sql/bootstrap/guards.sql", name = "guards", requires = ["signals"]);
+extension_sql_file!(
+    "../sql/bootstrap/guards.sql",
+    name = "guards",
+    requires = ["signals", api::administration::can_grant_role]
+);
 extension_sql_file!(
     "../sql/bootstrap/policies.sql",
     name = "policies",

@@ -59,35 +59,88 @@ COMMENT ON FUNCTION tenancy.guard_member_role() IS 'Trigger function: nobody gra
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON tenancy.member_roles
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_member_role();
 
+-- A stranger's group would otherwise show itself by a duplicate key before the foreign key refuses it.
+CREATE FUNCTION tenancy.check_group(tenant uuid, group_id uuid) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM tenancy.groups g
+                    WHERE g.tenant_id = check_group.tenant AND g.id = check_group.group_id) THEN
+        RAISE EXCEPTION 'group does not exist' USING ERRCODE = '42704',
+            HINT = 'SELECT name FROM tenancy.groups lists the groups you may see.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_group(uuid, uuid) IS 'Internal: 42704 unless the tenant has this group and the caller may see it';
+
 CREATE FUNCTION tenancy.guard_group_role() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF NOT tenancy.is_administrator() AND tenancy.can_grant_role(OLD.tenant_id, OLD.role_id) IS NOT TRUE THEN
+            PERFORM tenancy.refuse_grant();
+        END IF;
+        RETURN OLD;
+    END IF;
     NEW.role_scope := tenancy.role_scope(NEW.role_id);
-    IF NOT tenancy.is_administrator() AND tenancy.can_grant_role(NEW.tenant_id, NEW.role_id) IS NOT TRUE THEN
-        PERFORM tenancy.refuse_grant();
+    IF NOT tenancy.is_administrator() THEN
+        PERFORM tenancy.check_group(NEW.tenant_id, NEW.group_id);
+        IF tenancy.can_grant_role(NEW.tenant_id, NEW.role_id) IS NOT TRUE THEN
+            PERFORM tenancy.refuse_grant();
+        END IF;
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION tenancy.guard_group_role() IS 'Trigger function: nobody gives a group a role that holds more than he does';
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON tenancy.group_roles
+COMMENT ON FUNCTION tenancy.guard_group_role() IS 'Trigger function: nobody gives a group, or takes from it, a role that holds more than he does';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON tenancy.group_roles
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_group_role();
+
+-- Whether the caller holds all that the group's roles hold.
+CREATE FUNCTION tenancy.covers_group(tenant uuid, group_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT NOT EXISTS (
+        SELECT FROM tenancy.group_roles g
+         WHERE g.group_id = covers_group.group_id
+           AND tenancy.can_grant_role(covers_group.tenant, g.role_id) IS NOT TRUE
+    );
+    END;
+COMMENT ON FUNCTION tenancy.covers_group(uuid, uuid) IS 'Internal: whether the caller holds, in the tenant, all that the group''s roles hold';
 
 CREATE FUNCTION tenancy.guard_group_member() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT tenancy.is_administrator() AND EXISTS (
-        SELECT FROM tenancy.group_roles g
-         WHERE g.group_id = NEW.group_id AND tenancy.can_grant_role(NEW.tenant_id, g.role_id) IS NOT TRUE
-    ) THEN
-        PERFORM tenancy.refuse_grant();
+    IF TG_OP = 'DELETE' THEN
+        IF NOT tenancy.is_administrator() AND NOT tenancy.covers_group(OLD.tenant_id, OLD.group_id) THEN
+            PERFORM tenancy.refuse_grant();
+        END IF;
+        RETURN OLD;
+    END IF;
+    IF NOT tenancy.is_administrator() THEN
+        PERFORM tenancy.check_group(NEW.tenant_id, NEW.group_id);
+        IF NOT tenancy.covers_group(NEW.tenant_id, NEW.group_id) THEN
+            PERFORM tenancy.refuse_grant();
+        END IF;
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION tenancy.guard_group_member() IS 'Trigger function: nobody adds a member to a group whose roles hold more than he does';
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON tenancy.group_members
+COMMENT ON FUNCTION tenancy.guard_group_member() IS 'Trigger function: nobody adds members to, or removes them from, a group whose roles hold more than he does';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON tenancy.group_members
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_group_member();
+
+CREATE FUNCTION tenancy.guard_group() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT tenancy.is_administrator() AND NOT tenancy.covers_group(OLD.tenant_id, OLD.id) THEN
+        PERFORM tenancy.refuse_grant();
+    END IF;
+    RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_group() IS 'Trigger function: nobody drops a group whose roles hold more than he does';
+CREATE TRIGGER guard BEFORE DELETE ON tenancy.groups
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_group();
 
 CREATE FUNCTION tenancy.guard_role_permission() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -100,23 +153,30 @@ BEGIN
         RAISE EXCEPTION 'permission denied: a built-in role cannot be changed' USING ERRCODE = '42501',
             HINT = 'Create a role of your own with tenancy.create_role().';
     END IF;
+    IF NOT tenancy.is_administrator()
+       AND (TG_OP <> 'INSERT' AND tenancy.can_grant_permission(holder.tenant_id, OLD.permission) IS NOT TRUE
+            OR TG_OP <> 'DELETE' AND tenancy.can_grant_permission(holder.tenant_id, NEW.permission) IS NOT TRUE) THEN
+        PERFORM tenancy.refuse_grant();
+    END IF;
     IF TG_OP = 'DELETE' THEN
         RETURN OLD;
-    END IF;
-    IF NOT tenancy.is_administrator()
-       AND tenancy.can_grant_permission(holder.tenant_id, NEW.permission) IS NOT TRUE THEN
-        PERFORM tenancy.refuse_grant();
     END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION tenancy.guard_role_permission() IS 'Trigger function: built-in roles stay as they are, and nobody gives a role a permission that he does not hold';
+COMMENT ON FUNCTION tenancy.guard_role_permission() IS 'Trigger function: built-in roles stay as they are, and nobody gives a role, or takes from it, a permission that he does not hold';
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON tenancy.role_permissions
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_role_permission();
 
 CREATE FUNCTION tenancy.guard_role_inheritance() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF NOT tenancy.is_administrator() AND tenancy.can_grant_role(OLD.senior_scope, OLD.junior_id) IS NOT TRUE THEN
+            PERFORM tenancy.refuse_grant();
+        END IF;
+        RETURN OLD;
+    END IF;
     NEW.senior_scope := tenancy.role_scope(NEW.senior_id);
     NEW.junior_scope := tenancy.role_scope(NEW.junior_id);
     -- Two sessions could close a cycle between them: one at a time, and each sees what the last committed.
@@ -135,9 +195,29 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION tenancy.guard_role_inheritance() IS 'Trigger function: no cycles, and nobody lets a role inherit more than he holds';
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON tenancy.role_inheritance
+COMMENT ON FUNCTION tenancy.guard_role_inheritance() IS 'Trigger function: no cycles, and nobody lets a role inherit, or ends its inheriting, more than he holds';
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON tenancy.role_inheritance
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_role_inheritance();
+
+-- Fires before guard_name, which would tell anybody how many tenants use a name.
+CREATE FUNCTION tenancy.guard_role() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.tenant_id IS NULL THEN
+            PERFORM tenancy.check_role_editor(NULL);
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NOT tenancy.is_administrator() AND tenancy.can_grant_role(OLD.tenant_id, OLD.id) IS NOT TRUE THEN
+        PERFORM tenancy.refuse_grant();
+    END IF;
+    RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_role() IS 'Trigger function: roles of the application are the administrators'', and nobody drops a role that holds more than he does';
+CREATE TRIGGER guard BEFORE INSERT OR DELETE ON tenancy.roles
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_role();
 
 -- A tenant's own role must never be mistaken for the application's. Sees all tenants' roles, hence DEFINER.
 CREATE FUNCTION tenancy.guard_role_name() RETURNS trigger

@@ -18,15 +18,16 @@ COMMENT ON FUNCTION tenancy.find_group(uuid, text) IS 'Internal: id of the tenan
 CREATE FUNCTION tenancy.create_group(tenant uuid, name text) RETURNS uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    new_id uuid := gen_random_uuid();
+    new_id uuid;
 BEGIN
     PERFORM tenancy.check_permission(tenant, 'groups.edit');
     IF name IS NULL OR name !~ '^[^[:cntrl:][:space:]]([^[:cntrl:]]{0,61}[^[:cntrl:][:space:]])?$' THEN
         RAISE EXCEPTION 'invalid group name' USING ERRCODE = '22023',
             DETAIL = 'A name is 1 to 63 characters, none of them a control character, and no space at the ends.';
     END IF;
-    INSERT INTO tenancy.groups (id, tenant_id, name) VALUES (new_id, tenant, create_group.name)
-    ON CONFLICT ON CONSTRAINT groups_tenant_id_name_key DO NOTHING;
+    INSERT INTO tenancy.groups (tenant_id, name) VALUES (tenant, create_group.name)
+    ON CONFLICT ON CONSTRAINT groups_tenant_id_name_key DO NOTHING
+    RETURNING id INTO new_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'group "%" already exists', name USING ERRCODE = '42710';
     END IF;
@@ -42,14 +43,14 @@ DECLARE
 BEGIN
     PERFORM tenancy.check_permission(tenant, 'groups.edit');
     old_group := tenancy.find_group(tenant, group_name);
-    IF NOT cascade AND EXISTS (SELECT FROM tenancy.group_members m WHERE m.group_id = old_group) THEN
+    IF cascade IS NOT TRUE AND EXISTS (SELECT FROM tenancy.group_members m WHERE m.group_id = old_group) THEN
         RAISE EXCEPTION 'group "%" has members', group_name USING ERRCODE = '2BP01',
             HINT = 'Remove them first, or pass cascade => true.';
     END IF;
     DELETE FROM tenancy.groups g WHERE g.id = old_group;
 END
 $$;
-COMMENT ON FUNCTION tenancy.drop_group(uuid, text, boolean) IS 'Drops a group; with cascade also one that has members. Errors: 42501 without groups.edit; 42704 no such group; 2BP01 it has members';
+COMMENT ON FUNCTION tenancy.drop_group(uuid, text, boolean) IS 'Drops a group; with cascade also one that has members. Errors: 42501 without groups.edit, or if its roles hold more than the caller; 42704 no such group; 2BP01 it has members';
 
 CREATE FUNCTION tenancy.add_group_member(tenant uuid, group_name text, user_id uuid) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -84,7 +85,7 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tenancy.remove_group_member(uuid, text, uuid) IS 'Removes a member from a group. Returns whether he was in it. Errors: 42501 without groups.edit; 42704 no such group';
+COMMENT ON FUNCTION tenancy.remove_group_member(uuid, text, uuid) IS 'Removes a member from a group. Returns whether he was in it. Errors: 42501 without groups.edit, or if the group''s roles hold more than the caller; 42704 no such group';
 
 CREATE FUNCTION tenancy.grant_role_to_group(tenant uuid, group_name text, role text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -115,4 +116,4 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tenancy.revoke_role_from_group(uuid, text, text) IS 'Revokes a role from a group. Returns whether it had been granted. Errors: 42501 without roles.assign; 42704 no such group or role';
+COMMENT ON FUNCTION tenancy.revoke_role_from_group(uuid, text, text) IS 'Revokes a role from a group. Returns whether it had been granted. Errors: 42501 without roles.assign or for a role beyond one''s own permissions; 42704 no such group or role';

@@ -111,13 +111,12 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tenancy.revoke_permission(text, text, uuid) IS 'Revokes a permission or wildcard from a role. Returns whether it had been granted. Errors: 42501 without roles.edit, or a built-in role; 42704 no such role';
+COMMENT ON FUNCTION tenancy.revoke_permission(text, text, uuid) IS 'Revokes a permission or wildcard from a role. Returns whether it had been granted. Errors: 42501 without roles.edit, beyond one''s own permissions, or a built-in role; 42704 no such role';
 
 CREATE FUNCTION tenancy.create_role(name text, permissions text[] DEFAULT '{}', tenant uuid DEFAULT NULL, description text DEFAULT NULL) RETURNS uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- Chosen here: a policy may hide the new row from RETURNING.
-    new_id uuid := gen_random_uuid();
+    new_id uuid;
     permission text;
 BEGIN
     PERFORM tenancy.check_role_editor(tenant);
@@ -125,9 +124,10 @@ BEGIN
         RAISE EXCEPTION 'invalid role name' USING ERRCODE = '22023',
             DETAIL = 'A name is 1 to 63 characters, none of them a control character, and no space at the ends.';
     END IF;
-    INSERT INTO tenancy.roles (id, name, tenant_id, description)
-    VALUES (new_id, create_role.name, create_role.tenant, create_role.description)
-    ON CONFLICT ON CONSTRAINT roles_scope_id_name_key DO NOTHING;
+    INSERT INTO tenancy.roles (name, tenant_id, description)
+    VALUES (create_role.name, create_role.tenant, create_role.description)
+    ON CONFLICT ON CONSTRAINT roles_scope_id_name_key DO NOTHING
+    RETURNING id INTO new_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'role "%" already exists', name USING ERRCODE = '42710';
     END IF;
@@ -146,7 +146,7 @@ DECLARE
 BEGIN
     PERFORM tenancy.check_role_editor(tenant);
     old_role := tenancy.find_own_role(name, tenant);
-    IF NOT cascade AND (
+    IF cascade IS NOT TRUE AND (
         EXISTS (SELECT FROM tenancy.member_roles g WHERE g.role_id = old_role)
         OR EXISTS (SELECT FROM tenancy.group_roles g WHERE g.role_id = old_role)
         OR EXISTS (SELECT FROM tenancy.role_inheritance i WHERE old_role IN (i.senior_id, i.junior_id))
@@ -158,7 +158,7 @@ BEGIN
     DELETE FROM tenancy.roles r WHERE r.id = old_role;
 END
 $$;
-COMMENT ON FUNCTION tenancy.drop_role(text, uuid, boolean) IS 'Drops a role; with cascade also its grants. Errors: 42501 without roles.edit, or built in; 42704 no such role; 2BP01 in use';
+COMMENT ON FUNCTION tenancy.drop_role(text, uuid, boolean) IS 'Drops a role; with cascade also its grants. Errors: 42501 without roles.edit, for a role beyond one''s own permissions, or built in; 42704 no such role; 2BP01 in use';
 
 CREATE FUNCTION tenancy.add_inheritance(senior text, junior text, tenant uuid DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -195,4 +195,4 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tenancy.remove_inheritance(text, text, uuid) IS 'Ends an inheritance. Returns whether there was one. Errors: 42501 without roles.edit; 42704 no such role';
+COMMENT ON FUNCTION tenancy.remove_inheritance(text, text, uuid) IS 'Ends an inheritance. Returns whether there was one. Errors: 42501 without roles.edit or beyond one''s own permissions; 42704 no such role';

@@ -20,8 +20,10 @@ CREATE POLICY tenants_select ON tenancy.tenants FOR SELECT
 CREATE POLICY tenants_update ON tenancy.tenants FOR UPDATE
     USING (tenancy.has_permission(id, 'tenant.edit') OR tenancy.operator_access() = 'write');
 
+-- Whoever may change a row has to see it: UPDATE, DELETE and ON CONFLICT read what they change.
 CREATE POLICY members_select ON tenancy.members FOR SELECT
-    USING (user_id = tenancy.current_user_id() OR tenancy.has_permission(tenant_id, 'members.read'));
+    USING (user_id = tenancy.current_user_id() OR tenancy.has_permission(tenant_id, 'members.read')
+           OR tenancy.has_permission(tenant_id, 'members.assign'));
 CREATE POLICY members_insert ON tenancy.members FOR INSERT
     WITH CHECK (tenancy.has_permission(tenant_id, 'members.assign'));
 CREATE POLICY members_update ON tenancy.members FOR UPDATE
@@ -67,7 +69,8 @@ CREATE POLICY groups_delete ON tenancy.groups FOR DELETE
     USING (tenancy.has_permission(tenant_id, 'groups.edit'));
 
 CREATE POLICY group_members_select ON tenancy.group_members FOR SELECT
-    USING (user_id = tenancy.current_user_id() OR tenancy.has_permission(tenant_id, 'members.read'));
+    USING (user_id = tenancy.current_user_id() OR tenancy.has_permission(tenant_id, 'members.read')
+           OR tenancy.has_permission(tenant_id, 'groups.edit'));
 CREATE POLICY group_members_insert ON tenancy.group_members FOR INSERT
     WITH CHECK (tenancy.has_permission(tenant_id, 'groups.edit'));
 CREATE POLICY group_members_delete ON tenancy.group_members FOR DELETE
@@ -80,7 +83,8 @@ CREATE POLICY group_roles_delete ON tenancy.group_roles FOR DELETE
     USING (tenancy.has_permission(tenant_id, 'roles.assign'));
 
 CREATE POLICY member_roles_select ON tenancy.member_roles FOR SELECT
-    USING (user_id = tenancy.current_user_id() OR tenancy.has_permission(tenant_id, 'members.read'));
+    USING (user_id = tenancy.current_user_id() OR tenancy.has_permission(tenant_id, 'members.read')
+           OR tenancy.has_permission(tenant_id, 'roles.assign'));
 CREATE POLICY member_roles_insert ON tenancy.member_roles FOR INSERT
     WITH CHECK (tenancy.has_permission(tenant_id, 'roles.assign'));
 CREATE POLICY member_roles_update ON tenancy.member_roles FOR UPDATE

@@ -34,7 +34,8 @@ $$;
 COMMENT ON SCHEMA tenancy IS 'pg_tenancy: tenants, members, groups, roles, permissions, and the functions that policies call';
 
 CREATE TABLE tenancy.tenants (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid()
+        CONSTRAINT tenants_id_check CHECK (id <> '00000000-0000-0000-0000-000000000000'),
     key text UNIQUE,
     slug text NOT NULL UNIQUE
         CONSTRAINT tenants_slug_check CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::pg::call::Call;
 use crate::pg::function::{Reply, export};
 use crate::pg::role;
+use crate::rbac::Id;
 use crate::rbac::grants::Role;
 use crate::rbac::hierarchy;
 use crate::rbac::pattern::{Pattern, is_permission_name};
@@ -38,7 +39,10 @@ fn is_administrator() -> bool {
 fn can_grant_role(tenant: pgrx::Uuid, role_id: pgrx::Uuid) -> bool {
     let access = &session::fresh().access;
     let tenant = tenant.as_bytes();
-    let covered = |role: &Role| role.patterns.iter().all(|pattern| access.covers(tenant, pattern));
+    // Another tenant's role is as good as none, or the answer would tell that it exists.
+    let usable = |role: &Role| role.tenant.is_none_or(|owner| owner == *tenant);
+    let covered =
+        |role: &Role| usable(role) && role.patterns.iter().all(|pattern| access.covers(tenant, pattern));
     // A role that gives nothing still is one, so membership is asked for too.
     access.open(tenant).is_some()
         && cache::role_closure(role_id.as_bytes()).is_some_and(|roles| roles.iter().all(covered))
@@ -64,8 +68,14 @@ fn is_permission_pattern(pattern: &str) -> bool {
 }
 
 /// Whether making one role inherit another would close a cycle, by the newest committed state and one's own
-/// changes, at every isolation level.
+/// changes, at every isolation level. Of roles that the caller may not see nothing is told.
 #[pg_extern(stable, strict)]
 fn would_create_cycle(senior: pgrx::Uuid, junior: pgrx::Uuid) -> bool {
-    hierarchy::would_cycle(*senior.as_bytes(), *junior.as_bytes(), &cache::junior_edges())
+    let visible = |tenant: Option<Id>| match tenant {
+        None => true,
+        Some(tenant) => is_administrator() || session::current().access.open(&tenant).is_some(),
+    };
+    cache::role_tenant(senior.as_bytes()).is_some_and(visible)
+        && cache::role_tenant(junior.as_bytes()).is_some_and(visible)
+        && hierarchy::would_cycle(*senior.as_bytes(), *junior.as_bytes(), &cache::junior_edges())
 }

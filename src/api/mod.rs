@@ -2,10 +2,10 @@
 //! that policies call per row are C functions declared in sql/bootstrap/helpers.sql.
 
 mod administration;
-mod checks;
+pub(crate) mod checks;
 mod claims;
 mod diagnosis;
-mod identity;
+pub(crate) mod identity;
 mod memberships;
 mod require;
 mod statistics;

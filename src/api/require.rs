@@ -1,17 +1,19 @@
-//! Checks that raise, for functions rather than policies.
+//! Checks that raise, for functions rather than policies. What they return is an `ErrorReport`: pgrx gives any
+//! other error SQLSTATE 22000.
 
 use crate::error::Error;
 use crate::session;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 #[pg_extern(stable, parallel_safe)]
-fn require_permission(permission: Option<&str>) -> Result<(), Error> {
-    require(None, permission)
+fn require_permission(permission: Option<&str>) -> Result<(), ErrorReport> {
+    Ok(require(None, permission)?)
 }
 
 #[pg_extern(stable, parallel_safe, name = "require_permission")]
-fn require_permission_in(tenant: Option<pgrx::Uuid>, permission: Option<&str>) -> Result<(), Error> {
-    require(Some(tenant), permission)
+fn require_permission_in(tenant: Option<pgrx::Uuid>, permission: Option<&str>) -> Result<(), ErrorReport> {
+    Ok(require(Some(tenant), permission)?)
 }
 
 /// `tenant` is absent for the active tenant; a NULL tenant is nobody's.

@@ -151,6 +151,11 @@ pub fn junior_edges() -> std::collections::HashMap<Id, Vec<Id>> {
     reader::junior_edges()
 }
 
+/// The tenant that owns a role, `None` inside for the application's; `None` outside if there is no such role.
+pub fn role_tenant(role: &Id) -> Option<Option<Id>> {
+    reader::role_tenant(role)
+}
+
 /// A role and all it reaches, as it is now.
 pub fn role_closure(role: &Id) -> Option<Vec<crate::rbac::grants::Role>> {
     reader::role_closure(role)

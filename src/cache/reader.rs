@@ -350,6 +350,12 @@ pub fn junior_edges() -> HashMap<Id, Vec<Id>> {
     edges
 }
 
+pub fn role_tenant(role: &Id) -> Option<Option<Id>> {
+    let tables = Tables::open()?;
+    let snapshot = CatalogSnapshot::take(tables.roles.table.oid());
+    tables.role(role, &snapshot).map(|role| role.tenant)
+}
+
 pub fn role_closure(role: &Id) -> Option<Vec<Role>> {
     let tables = Tables::open()?;
     let snapshot = CatalogSnapshot::take(tables.roles.table.oid());

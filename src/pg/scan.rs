@@ -35,7 +35,7 @@ impl Table {
     pub fn open(oid: Oid) -> Option<Self> {
         // SAFETY: takes the lock and gives a counted reference or null (access/table.h).
         let raw = unsafe { pg_sys::try_table_open(oid, pg_sys::AccessShareLock as i32) };
-        (!raw.is_null()).then_some(Self { raw })
+        (!raw.is_null()).then(|| Self { raw })
     }
 
     pub fn oid(&self) -> Oid {

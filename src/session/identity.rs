@@ -81,6 +81,8 @@ fn claimed(principal: &Principal) -> AccessMap {
         memberships.retain(|m| m.tenant != tenant);
         memberships.push(membership(tenant, vec![Assignment { role, group: None }]));
     }
+    // The nil uuid is the scope of the application's roles, and nobody is a member of that.
+    memberships.retain(|m| m.tenant != cache::NOBODY);
     let patterns: Vec<Pattern> = principal.permissions.clone();
     let roles = HashMap::from([(role, Role { patterns, ..Role::default() })]);
     let grants = Grants { memberships, roles, operator: principal.operator, next_expiry: None };

@@ -75,8 +75,8 @@ fn end_claims() {
         setting::blank(settings::TENANT_ID_NAME);
         CHANGED.set(false);
     }
-    // Nobody tells of changes to a setting that is not ours.
-    if !settings::owns_claims() && !setting::bytes(settings::CLAIMS_NAME).is_empty() {
+    // Nobody tells of changes to a setting that is not ours, and below a SET LOCAL of '' may lie a SET.
+    if !settings::owns_claims() && setting::show(settings::CLAIMS_NAME).is_some() {
         setting::blank(settings::CLAIMS_NAME);
     }
 }

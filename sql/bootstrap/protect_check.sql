@@ -1,0 +1,173 @@
+-- What protect_table refuses, before it changes anything.
+
+CREATE FUNCTION tenancy.check_protectable("table" regclass) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relation pg_class%ROWTYPE;
+    root text;
+    names text;
+BEGIN
+    IF NOT tenancy.is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to protect a table' USING ERRCODE = '42501',
+            HINT = 'Only administrators may.';
+    END IF;
+    SELECT c.* INTO relation FROM pg_class c WHERE c.oid = "table";
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'table must be given' USING ERRCODE = '22023',
+            HINT = 'Pass the table''s name, as in ''public.docs''.';
+    END IF;
+    IF relation.relkind NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION 'cannot protect %: it is not a table', "table" USING ERRCODE = '0A000',
+            DETAIL = 'Postgres has row-level security for tables and partitioned tables only.',
+            HINT = 'Protect the tables underneath, and give views (security_invoker = true).';
+    END IF;
+    IF relation.oid < 16384 OR relation.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
+                                                         'tenancy'::regnamespace) THEN
+        RAISE EXCEPTION 'cannot protect %: it belongs to the system or to pg_tenancy', "table" USING ERRCODE = '0A000';
+    END IF;
+    IF relation.relpersistence = 't' THEN
+        RAISE EXCEPTION 'cannot protect %: it is a temporary table', "table" USING ERRCODE = '0A000';
+    END IF;
+    IF EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = "table") THEN
+        WITH RECURSIVE line (id) AS (
+            SELECT "table"::oid
+            UNION
+            SELECT i.inhparent FROM line JOIN pg_inherits i ON i.inhrelid = line.id
+        )
+        SELECT string_agg(l.id::regclass::text, ' or ' ORDER BY l.id::regclass::text COLLATE "C") INTO root
+          FROM line l WHERE NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = l.id);
+        RAISE EXCEPTION 'cannot protect % by itself: it is a % of another table', "table",
+            CASE WHEN relation.relispartition THEN 'partition' ELSE 'child' END USING
+            ERRCODE = '22023',
+            HINT = format('Name the root of the tree, %s: its partitions and children are covered with it.', root);
+    END IF;
+    SELECT string_agg(r.relation::text, ', ') INTO names
+      FROM tenancy.covered_relations("table") r JOIN pg_class c ON c.oid = r.relation WHERE c.relkind NOT IN ('r', 'p');
+    IF names IS NOT NULL THEN
+        RAISE EXCEPTION 'cannot protect %: a partition or child of it is a foreign table', "table" USING
+            ERRCODE = '0A000', DETAIL = format('Foreign tables have no row-level security: %s.', names);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_protectable(regclass) IS 'Administrators only: 42501 for anybody else; 0A000 unless it is an ordinary table; 22023 for a partition or child';
+
+CREATE FUNCTION tenancy.protect_options("table" regclass, tenant_column name, owner_column name, resource text, mode text,
+                                        roles name[], existing_policies text, tenant_keys text, force boolean,
+                                        add_column boolean) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    column_type regtype;
+    unknown text;
+BEGIN
+    PERFORM tenancy.check_protectable("table");
+    IF tenant_column IS NULL OR mode IS NULL OR roles IS NULL OR cardinality(roles) = 0 OR array_position(roles, NULL) IS NOT NULL
+       OR tenant_keys IS NULL OR force IS NULL OR add_column IS NULL THEN
+        RAISE EXCEPTION 'tenant_column, mode, roles, tenant_keys, force and add_column must not be null or empty' USING
+            ERRCODE = '22023';
+    END IF;
+    IF mode NOT IN ('active', 'membership') THEN
+        RAISE EXCEPTION 'invalid mode "%"', mode USING ERRCODE = '22023',
+            HINT = 'Use active, for rows of the active tenant, or membership, for rows of all of the user''s tenants.';
+    END IF;
+    IF existing_policies NOT IN ('keep', 'drop') THEN
+        RAISE EXCEPTION 'invalid existing_policies "%"', existing_policies USING ERRCODE = '22023',
+            HINT = 'Use keep or drop, or null to be told of them.';
+    END IF;
+    IF tenant_keys NOT IN ('report', 'fix') THEN
+        RAISE EXCEPTION 'invalid tenant_keys "%"', tenant_keys USING ERRCODE = '22023', HINT = 'Use report or fix.';
+    END IF;
+    resource := coalesce(resource, (SELECT c.relname FROM pg_class c WHERE c.oid = "table"));
+    IF tenancy.is_permission_name(resource || '.create') IS NOT TRUE OR length(resource || '.create') > 200 THEN
+        RAISE EXCEPTION 'invalid resource "%"', resource USING ERRCODE = '22023',
+            DETAIL = 'It is the first part of permissions such as docs.read: a-z, 0-9 and _, starting with a letter.',
+            HINT = 'Choose another with resource => ''...''.';
+    END IF;
+    SELECT string_agg(quote_ident(r), ', ' ORDER BY r COLLATE "C") INTO unknown
+      FROM unnest(roles) r WHERE r <> 'public' AND NOT EXISTS (SELECT FROM pg_roles d WHERE d.rolname = r);
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'database role % does not exist', unknown USING ERRCODE = '42704',
+            HINT = 'roles are database roles such as authenticated; roles of tenants come with their permissions.';
+    END IF;
+    SELECT a.atttypid::regtype INTO column_type FROM pg_attribute a
+     WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", tenant_column);
+    IF column_type IS NULL AND NOT add_column THEN
+        RAISE EXCEPTION 'column "%" of table % does not exist', tenant_column, "table" USING ERRCODE = '22023',
+            HINT = 'Name the column with tenant_column => ''...'', or have it added with add_column => true.';
+    ELSIF column_type <> 'uuid'::regtype THEN
+        RAISE EXCEPTION 'column "%" of table % is of type %, not uuid', tenant_column, "table", column_type USING
+            ERRCODE = '0A000', HINT = 'Tenants have uuid keys for now.';
+    END IF;
+    IF owner_column IS NOT NULL THEN
+        SELECT a.atttypid::regtype INTO column_type FROM pg_attribute a
+         WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", owner_column);
+        IF column_type IS DISTINCT FROM 'uuid'::regtype OR owner_column = tenant_column THEN
+            RAISE EXCEPTION 'owner column "%" of table % is no column that can name a user', owner_column, "table" USING
+                ERRCODE = '22023', DETAIL = 'It must exist, be of type uuid, and not be the tenant column.';
+        END IF;
+    END IF;
+    RETURN jsonb_build_object('tenant_column', tenant_column, 'owner_column', owner_column, 'resource', resource,
+        'mode', mode, 'roles', CASE WHEN 'public' = ANY (roles) THEN '["public"]'
+                                    ELSE (SELECT jsonb_agg(DISTINCT r) FROM unnest(roles) r) END,
+        'existing_policies', existing_policies, 'tenant_keys', tenant_keys, 'force', force);
+END
+$$;
+COMMENT ON FUNCTION tenancy.protect_options(regclass, name, name, text, text, name[], text, text, boolean, boolean) IS 'Administrators only: the options of protect_table, checked and complete. Errors as of protect_table';
+
+-- Permissive policies that somebody else wrote for the table or what is below it.
+CREATE FUNCTION tenancy.foreign_policies(root regclass) RETURNS TABLE (relation regclass, name name)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT r.relation, p.polname
+      FROM tenancy.covered_relations(root) r JOIN pg_policy p ON p.polrelid = r.relation
+     WHERE p.polpermissive AND p.polname NOT IN ('!pg_tenancy_isolation', 'pg_tenancy_select', 'pg_tenancy_insert',
+                                                 'pg_tenancy_update', 'pg_tenancy_delete')
+     ORDER BY r.depth, r.relation::text COLLATE "C", p.polname;
+    END;
+COMMENT ON FUNCTION tenancy.foreign_policies(regclass) IS 'Administrators only: permissive policies beside ours on the table, its partitions and children';
+
+-- Reads the rows, unless constraints vouch for them. row_security is off, so that rows hidden from a forced
+-- owner are an error and not overlooked.
+CREATE FUNCTION tenancy.check_rows(root regclass, options jsonb, backfill uuid) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    tenant_column text := options ->> 'tenant_column';
+    missing boolean := tenancy.column_number(root, tenant_column) IS NULL;
+    bad bigint;
+    names text;
+BEGIN
+    IF options ->> 'existing_policies' IS NULL
+       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root) THEN
+        SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
+        IF names IS NOT NULL THEN
+            RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',
+                DETAIL = format('What they allow would be allowed beside the permissions, inside a tenant: %s.', names),
+                HINT = 'Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them.';
+        END IF;
+    END IF;
+    IF backfill IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = backfill) THEN
+        RAISE EXCEPTION 'tenant to backfill with does not exist' USING ERRCODE = '42704',
+            HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
+    END IF;
+    IF backfill IS NULL AND EXISTS (SELECT FROM tenancy.covered_relations(root) r
+                                     WHERE NOT tenancy.column_is_filled(r.relation, tenant_column)) THEN
+        EXECUTE format(CASE WHEN missing THEN 'SELECT count(*) FROM %s' ELSE 'SELECT count(*) FROM %s WHERE %I IS NULL' END,
+                       root, tenant_column) INTO bad;
+        IF bad > 0 THEN
+            RAISE EXCEPTION 'table % has % row(s) without a tenant', root, bad USING ERRCODE = '22023',
+                HINT = 'Name the tenant they belong to with backfill => ''...'', or fill the column first.';
+        END IF;
+    END IF;
+    IF NOT missing AND EXISTS (SELECT FROM tenancy.covered_relations(root) r
+                                WHERE NOT EXISTS (SELECT FROM tenancy.tenant_foreign_key(r.relation, tenant_column) k
+                                                   WHERE k.valid)) THEN
+        EXECUTE format('SELECT count(*) FROM %1$s r WHERE r.%2$I IS NOT NULL
+                           AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = r.%2$I)', root, tenant_column) INTO bad;
+        IF bad > 0 THEN
+            RAISE EXCEPTION 'table % has % row(s) of tenants that do not exist', root, bad USING ERRCODE = '55000',
+                DETAIL = format('Column "%s" names tenants that are not in tenancy.tenants.', tenant_column),
+                HINT = 'Insert the tenants with these ids, or correct the rows.';
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_rows(regclass, jsonb, uuid) IS 'Administrators only: 55000 for unknown permissive policies or rows of unknown tenants; 22023 for rows without tenant and none to give them; 42704 unknown tenant to give them';

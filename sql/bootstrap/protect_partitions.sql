@@ -1,0 +1,102 @@
+-- Event triggers. A partition or child that appears below a protected table is protected like it, whoever made
+-- it, and a table that is gone is forgotten. Everybody's DDL passes here: so it is quick when nothing is
+-- protected or concerned, and it never fails. During a restore protected_tables is empty until all tables are
+-- there, and then complete: nothing without a row is left to be covered.
+
+-- What a descendant lacks, in two parts: its data may stand in the way of constraints, but not of isolation.
+CREATE FUNCTION tenancy.cover_relation(root regclass, relation regclass) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    options jsonb;
+    statement text;
+BEGIN
+    SELECT p.options INTO options FROM tenancy.protected_tables p WHERE p.table_id = root;
+    BEGIN
+        FOREACH statement IN ARRAY ARRAY(SELECT s.statement FROM tenancy.protect_statements(root, options, NULL, relation) s
+                                          WHERE s.phase < 40 OR s.phase >= 110) LOOP
+            EXECUTE statement;
+        END LOOP;
+        FOREACH statement IN ARRAY ARRAY(SELECT s.statement FROM tenancy.protect_statements(root, options, NULL, relation) s) LOOP
+            BEGIN
+                EXECUTE statement;
+            EXCEPTION WHEN OTHERS THEN
+                RAISE WARNING 'table %: %', relation, SQLERRM USING
+                    DETAIL = format('It is isolated, but lacks a part of what protects %s: %s', root, statement),
+                    HINT = format('Correct it, then call tenancy.protect_table() for %s again.', root);
+            END;
+        END LOOP;
+    EXCEPTION WHEN OTHERS THEN
+        RAISE WARNING 'table % is not protected: %', relation, SQLERRM USING
+            DETAIL = format('It is below %s, which is.', root),
+            HINT = format('Correct it, then call tenancy.protect_table() for %s again.', root);
+    END;
+END
+$$;
+COMMENT ON FUNCTION tenancy.cover_relation(regclass, regclass) IS 'Administrators only: protects a partition or child of a protected table; problems are warnings';
+
+CREATE FUNCTION tenancy.cover_descendants() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item record;
+BEGIN
+    PERFORM FROM pg_event_trigger_ddl_commands() d
+      WHERE d.classid = 'pg_class'::regclass
+        AND (EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = d.objid)
+             OR EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables p ON p.table_id = i.inhparent
+                         WHERE i.inhrelid = d.objid));
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    -- No longer below its root: it is the root of what is below it.
+    FOR item IN
+        SELECT p.table_id, p.root_id FROM tenancy.protected_tables p JOIN pg_class c ON c.oid = p.table_id
+         WHERE p.table_id <> p.root_id
+           AND NOT EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables q ON q.table_id = i.inhparent
+                            WHERE i.inhrelid = p.table_id AND q.root_id = p.root_id)
+    LOOP
+        WITH RECURSIVE below (id) AS (
+            SELECT item.table_id::oid
+            UNION
+            SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.id
+        )
+        UPDATE tenancy.protected_tables p SET root_id = item.table_id
+          FROM below b WHERE p.table_id = b.id AND p.root_id = item.root_id;
+        PERFORM tenancy.cover_relation(item.table_id, item.table_id);
+    END LOOP;
+    FOR item IN
+        SELECT r.table_id, c.relation
+          FROM tenancy.protected_tables r CROSS JOIN LATERAL tenancy.covered_relations(r.table_id) c
+         WHERE r.table_id = r.root_id
+           AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = r.table_id)
+           AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = c.relation)
+         ORDER BY c.depth, c.relation::text COLLATE "C"
+    LOOP
+        -- Statements on one may have woken this trigger, which then took the rest.
+        CONTINUE WHEN EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = item.relation);
+        PERFORM tenancy.cover_relation(item.table_id, item.relation);
+    END LOOP;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'pg_tenancy could not look for new partitions and children of protected tables: %', SQLERRM;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.cover_descendants() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.cover_descendants() IS 'Event trigger function: protects partitions and children that appear below protected tables';
+
+CREATE FUNCTION tenancy.forget_dropped_tables() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM tenancy.protected_tables p
+     USING pg_event_trigger_dropped_objects() d
+     WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid = p.table_id;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.forget_dropped_tables() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.forget_dropped_tables() IS 'Event trigger function: removes dropped tables from protected_tables';
+
+CREATE EVENT TRIGGER pg_tenancy_cover ON ddl_command_end
+    WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
+    EXECUTE FUNCTION tenancy.cover_descendants();
+COMMENT ON EVENT TRIGGER pg_tenancy_cover IS 'Protects partitions and children that appear below protected tables';
+
+CREATE EVENT TRIGGER pg_tenancy_forget ON sql_drop EXECUTE FUNCTION tenancy.forget_dropped_tables();
+COMMENT ON EVENT TRIGGER pg_tenancy_forget IS 'Removes dropped tables from protected_tables';

@@ -1,0 +1,174 @@
+-- protect_table executes, and protect_table_sql prints, what protect_statements finds still to be done: so the
+-- two cannot disagree, and a second call finds nothing.
+
+CREATE FUNCTION tenancy.protect_steps(root regclass, options jsonb, backfill uuid, only_relation regclass)
+    RETURNS TABLE (relation regclass, phase integer, statement text, undo jsonb)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    r record;
+BEGIN
+    RETURN QUERY
+        SELECT root, 30, format('INSERT INTO tenancy.permissions (name, description) VALUES (%L, %L) ON CONFLICT (name) DO NOTHING',
+                                a.permission, format('%s rows of %s', a.verb, options ->> 'resource')), NULL::jsonb
+          FROM (SELECT options ->> 'resource' || '.' || v.action, v.verb
+                  FROM (VALUES ('read', 'Read'), ('create', 'Create'), ('update', 'Update'), ('delete', 'Delete')) v (action, verb)
+               ) a (permission, verb)
+         WHERE NOT EXISTS (SELECT FROM tenancy.permissions p WHERE p.name = a.permission);
+    FOR r IN SELECT c.relation, c.place FROM tenancy.covered_relations(root) c
+              WHERE only_relation IS NULL OR c.relation = only_relation LOOP
+        RETURN QUERY SELECT r.relation, s.phase, s.statement, s.undo
+                       FROM tenancy.protect_structure(r.relation, r.place, root, options, backfill) s;
+        RETURN QUERY SELECT r.relation, s.phase, s.statement, s.undo FROM tenancy.protect_access(r.relation, options) s;
+    END LOOP;
+    IF options ->> 'tenant_keys' = 'fix' AND only_relation IS NULL THEN
+        RETURN QUERY SELECT root, s.phase, s.statement, NULL::jsonb FROM tenancy.rewrite_keys(root, options) s;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.protect_steps(regclass, jsonb, uuid, regclass) IS 'Administrators only: the steps still missing on a table and all below it, or on one of these';
+
+-- The rows of protected_tables come first: a statement may wake the event trigger, which must find them.
+CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfill uuid DEFAULT NULL, only_relation regclass DEFAULT NULL)
+    RETURNS TABLE (phase integer, statement text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    WITH steps AS MATERIALIZED (
+        SELECT row_number() OVER () AS n, s.* FROM tenancy.protect_steps(root, options, backfill, only_relation) s
+    ), done AS (
+        SELECT c.relation, c.depth, p.root_id, p.options AS old_options,
+               p.undo AS old_undo,
+               jsonb_strip_nulls(
+                   CASE WHEN p.options ->> 'tenant_column' <> options ->> 'tenant_column'
+                        THEN p.undo - '{column,default,not_null,foreign_key,index}'::text[] ELSE coalesce(p.undo, '{}') END
+                   || coalesce((SELECT jsonb_object_agg(u.key, CASE u.key WHEN 'revoked' THEN coalesce(p.undo -> 'revoked', '[]') || u.value
+                                                                          ELSE u.value END)
+                                  FROM steps s, jsonb_each(s.undo) u WHERE s.relation = c.relation), '{}')) AS undo
+          FROM tenancy.covered_relations(root) c
+          LEFT JOIN tenancy.protected_tables p ON p.table_id = c.relation
+         WHERE only_relation IS NULL OR c.relation = only_relation
+    ), statements AS (
+        SELECT 20 AS phase, d.depth::bigint AS n,
+               format('INSERT INTO tenancy.protected_tables (table_id, root_id, options, undo) VALUES (%L, %L, %L, %L)'
+                      ' ON CONFLICT (table_id) DO UPDATE SET root_id = excluded.root_id, options = excluded.options, undo = excluded.undo',
+                      d.relation, root, options, d.undo) AS statement
+          FROM done d
+         WHERE (d.root_id, d.old_options, d.old_undo) IS DISTINCT FROM (root, options, d.undo)
+        UNION ALL
+        SELECT s.phase, s.n, s.statement FROM steps s WHERE s.statement IS NOT NULL
+        UNION ALL
+        SELECT 10, 0, format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', coalesce(only_relation, root))
+         WHERE EXISTS (SELECT FROM steps s WHERE s.statement IS NOT NULL AND s.phase >= 40)
+    )
+    SELECT s.phase, s.statement FROM statements s ORDER BY s.phase, s.n;
+    END;
+COMMENT ON FUNCTION tenancy.protect_statements(regclass, jsonb, uuid, regclass) IS 'Administrators only: what is still to be executed, in order, for a table and all below it, or for one of these; nothing if all is in place';
+
+-- What the call does not decide but its caller should know.
+CREATE FUNCTION tenancy.report_protection(root regclass, options jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    item record;
+    names text;
+BEGIN
+    FOR item IN SELECT r.relation, tenancy.column_default(r.relation, options ->> 'tenant_column') AS value
+                   FROM tenancy.covered_relations(root) r LOOP
+        IF item.value <> 'tenancy.current_tenant_id()' THEN
+            RAISE NOTICE 'table %: column "%" keeps its default %', item.relation, options ->> 'tenant_column', item.value USING
+                HINT = 'Unless it gives the active tenant, INSERT must name the tenant.';
+        END IF;
+    END LOOP;
+    SELECT string_agg(r::text, ', ' ORDER BY r::text COLLATE "C") INTO names
+      FROM tenancy.application_roles() r WHERE NOT has_any_column_privilege(r, root, 'SELECT');
+    IF names IS NOT NULL THEN
+        RAISE NOTICE 'table %: no privilege to SELECT for application role(s) %', root, names USING
+            HINT = format('protect_table grants nothing. GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO ...; then permissions decide.', root);
+    END IF;
+    FOR item IN SELECT c.relation, string_agg(r::text, ', ' ORDER BY r::text COLLATE "C") AS roles
+                   FROM tenancy.covered_relations(root) c, tenancy.application_roles() r
+                  WHERE has_table_privilege(r, c.relation, 'TRUNCATE') OR has_table_privilege(r, c.relation, 'TRIGGER')
+                     OR has_any_column_privilege(r, c.relation, 'REFERENCES')
+                  GROUP BY c.relation, c.depth ORDER BY c.depth, c.relation::text COLLATE "C" LOOP
+        IF EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = item.relation) THEN
+            RAISE WARNING 'table %: TRUNCATE, TRIGGER or REFERENCES is still with application role(s) %', item.relation, item.roles USING
+                DETAIL = 'They own the table, are superusers, or have it by membership or from another grantor.';
+        END IF;
+    END LOOP;
+    SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
+    IF names IS NOT NULL AND options ->> 'existing_policies' IS DISTINCT FROM 'drop' THEN
+        RAISE NOTICE 'table %: other permissive policies widen access inside a tenant: %', root, names;
+    END IF;
+    FOR item IN SELECT * FROM tenancy.crossing_keys(root, options) LOOP
+        IF options ->> 'tenant_keys' = 'report' THEN
+            RAISE NOTICE '% "%" of table % does not include the tenant', item.kind, item.name, item.relation USING
+                HINT = CASE WHEN item.definition IS NOT NULL THEN 'tenant_keys => ''fix'' rewrites it.' ELSE 'Rewrite it by hand.' END;
+        ELSIF item.definition IS NULL THEN
+            RAISE NOTICE '% "%" of table % does not include the tenant and cannot be rewritten', item.kind, item.name, item.relation USING
+                DETAIL = item.reason;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy.report_protection(regclass, jsonb) IS 'Administrators only: notices of privileges that are missing or left over, kept defaults and policies, and keys that cross tenants';
+
+-- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only.
+CREATE FUNCTION tenancy.protect_table("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
+        resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
+        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    options jsonb;
+    statements text[];
+    statement text;
+BEGIN
+    PERFORM tenancy.check_protectable("table");
+    -- One call at a time; what a reader or writer does waits only if there is something to do.
+    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', "table");
+    options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
+                                       tenant_keys, force, add_column);
+    PERFORM tenancy.check_rows("table", options, backfill);
+    statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, backfill) s);
+    FOREACH statement IN ARRAY statements LOOP
+        EXECUTE statement;
+    END LOOP;
+    PERFORM tenancy.report_protection("table", options);
+    RETURN statements <> '{}';
+END
+$$;
+COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant; 0A000 not an ordinary table or no uuid column; 42704 no such role or tenant; 55000 rows of unknown tenants, or permissive policies';
+
+CREATE FUNCTION tenancy.protect_table_sql("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
+        resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
+        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL)
+    RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    options jsonb;
+    body text;
+    tag text := 'protect_table';
+BEGIN
+    options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
+                                       tenant_keys, force, add_column);
+    PERFORM tenancy.check_rows("table", options, backfill);
+    SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
+      FROM tenancy.protect_statements("table", options, backfill) s;
+    PERFORM tenancy.report_protection("table", options);
+    IF body IS NULL THEN
+        RETURN format('-- %s is protected already', "table");
+    END IF;
+    WHILE position('$' || tag || '$' IN body) > 0 LOOP
+        tag := tag || '_';
+    END LOOP;
+    -- One DO, so that it is one step whether or not the migration runs in a transaction.
+    RETURN format($text$DO $%1$s$
+DECLARE
+    old_path text := current_setting('search_path');
+    old_security text := current_setting('row_security');
+BEGIN
+    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true);
+%2$s    PERFORM set_config('search_path', old_path, true), set_config('row_security', old_security, true);
+END
+$%1$s$;$text$, tag, body);
+END
+$$;
+COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';

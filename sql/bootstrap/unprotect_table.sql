@@ -1,0 +1,111 @@
+-- Undoes what protect_table did and nobody changed since. Data stays: of the structure only constraints and
+-- indexes go, and only on request; an added column goes with them if it is empty.
+
+CREATE FUNCTION tenancy.unprotect_access(relation regclass, undo jsonb) RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF undo ? 'forced' AND (SELECT c.relforcerowsecurity FROM pg_class c WHERE c.oid = relation) THEN
+        RETURN NEXT format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', relation);
+    END IF;
+    RETURN QUERY SELECT format('DROP POLICY %I ON %s', p.polname, relation)
+                   FROM pg_policy p
+                  WHERE p.polrelid = relation
+                    AND p.polname IN ('!pg_tenancy_isolation', 'pg_tenancy_select', 'pg_tenancy_insert', 'pg_tenancy_update', 'pg_tenancy_delete')
+                  ORDER BY p.polname;
+    IF undo ? 'enabled' AND (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = relation) THEN
+        RETURN NEXT format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', relation);
+    END IF;
+    RETURN QUERY SELECT format('DROP TRIGGER %I ON %s', t.tgname, relation)
+                   FROM pg_trigger t
+                  WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_keep_tenant' AND t.tgparentid = 0;
+    RETURN QUERY SELECT format('GRANT %s%s ON TABLE %s TO %s', r ->> 'privilege', ' (' || quote_ident(r ->> 'column') || ')', relation, r ->> 'from')
+                        || CASE WHEN (r ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END
+                   FROM jsonb_array_elements(undo -> 'revoked') r
+                  WHERE (r ->> 'from' = 'PUBLIC' OR to_regrole(r ->> 'from') IS NOT NULL)
+                    AND (r ->> 'column' IS NULL OR tenancy.column_number(relation, r ->> 'column') IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION tenancy.unprotect_access(regclass, jsonb) IS 'Administrators only: the statements that take policies and triggers away and give flags and privileges back';
+
+CREATE FUNCTION tenancy.unprotect_structure(relation regclass, place text, tenant_column text, undo jsonb, drop_structure boolean) RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    holds boolean;
+BEGIN
+    IF tenancy.column_number(relation, tenant_column) IS NULL THEN
+        RETURN;
+    END IF;
+    IF undo ? 'default' AND tenancy.column_default(relation, tenant_column) = 'tenancy.current_tenant_id()' THEN
+        RETURN NEXT format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', relation, tenant_column);
+    END IF;
+    -- What the root's partitions have of the rest is the root's.
+    IF NOT drop_structure OR place = 'partition' THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', relation, c.conname)
+                   FROM pg_constraint c
+                  WHERE c.conrelid = relation AND c.contype = 'f' AND c.conname = undo ->> 'foreign_key'
+                    AND c.confrelid = 'tenancy.tenants'::regclass AND c.conparentid = 0;
+    RETURN QUERY SELECT format('DROP INDEX %s', i.indexrelid::regclass)
+                   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+                  WHERE i.indrelid = relation AND c.relname = undo ->> 'index'
+                    AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+                    AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid);
+    IF undo ? 'column' THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tenant_column) INTO holds;
+        IF NOT holds THEN
+            RETURN NEXT format('ALTER TABLE %s DROP COLUMN %I', relation, tenant_column);
+            RETURN;
+        END IF;
+        RAISE NOTICE 'table %: column "%" is kept because it holds data', relation, tenant_column;
+    END IF;
+    IF undo ? 'not_null' THEN
+        RETURN QUERY SELECT format('ALTER TABLE %s%s ALTER COLUMN %I DROP NOT NULL',
+                                   CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END, relation, tenant_column)
+                       FROM pg_class c WHERE c.oid = relation;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.unprotect_structure(regclass, text, text, jsonb, boolean) IS 'Administrators only: the statements that take our default away and, if asked, the constraints and index that we added';
+
+CREATE FUNCTION tenancy.unprotect_table("table" regclass, drop_structure boolean DEFAULT false) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    root regclass;
+    covered record;
+    statements text[] := '{}';
+    statement text;
+BEGIN
+    IF NOT tenancy.is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to unprotect a table' USING ERRCODE = '42501',
+            HINT = 'Only administrators may.';
+    END IF;
+    IF "table" IS NULL OR drop_structure IS NULL THEN
+        RAISE EXCEPTION 'table and drop_structure must not be null' USING ERRCODE = '22023';
+    END IF;
+    SELECT p.root_id INTO root FROM tenancy.protected_tables p WHERE p.table_id = "table";
+    IF NOT FOUND THEN
+        RETURN false;
+    ELSIF root <> "table" THEN
+        RAISE EXCEPTION 'cannot unprotect % by itself: it is covered with table %', "table", root USING ERRCODE = '22023',
+            HINT = format('Name %s, or detach the table from it first.', root);
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', root);
+    FOR covered IN SELECT p.table_id AS relation, p.options ->> 'tenant_column' AS tenant_column, p.undo, c.place
+                     FROM tenancy.protected_tables p
+                     JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
+                    WHERE p.root_id = root
+                    ORDER BY c.depth, p.table_id::text COLLATE "C" LOOP
+        statements := statements
+            || ARRAY(SELECT tenancy.unprotect_access(covered.relation, covered.undo))
+            || ARRAY(SELECT tenancy.unprotect_structure(covered.relation, covered.place, covered.tenant_column, covered.undo, drop_structure));
+    END LOOP;
+    -- First, so that the event trigger finds nothing to look after.
+    DELETE FROM tenancy.protected_tables p WHERE p.root_id = root;
+    FOREACH statement IN ARRAY statements LOOP
+        EXECUTE statement;
+    END LOOP;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child';
