@@ -104,8 +104,7 @@ EXECUTE by_parameter('sites.write');
 COMMIT;
 EXECUTE by_parameter('sites.write');
 
--- Odd call sites: an operator, a domain's check, a default, an aggregate, a view, a trigger's WHEN, a
--- set-returning position, a functional cast, SQL functions inlined and not.
+-- Odd call sites: an operator, a domain's check, defaults, an aggregate, SQL functions inlined and not.
 CREATE OPERATOR public.?~ (LEFTARG = uuid, RIGHTARG = text, FUNCTION = tenancy.has_permission);
 CREATE DOMAIN public.sites_domain AS text CHECK (tenancy.has_permission(VALUE));
 CREATE TABLE public.sites_rows (n int, by_user uuid DEFAULT tenancy.current_user_id(), in_tenant uuid DEFAULT tenancy.current_tenant_id(),
@@ -139,7 +138,7 @@ CREATE INDEX ON public.sites (n) WHERE tenancy.is_member(tenant);
 ALTER TABLE public.sites ADD COLUMN may boolean GENERATED ALWAYS AS (tenancy.has_permission(name)) STORED;
 CREATE TABLE public.sites_parts (n int) PARTITION BY LIST (tenancy.current_tenant_id());
 
--- Inside a READ ONLY transaction, a cursor, and a parallel worker.
+-- Inside a READ ONLY transaction, and in a cursor.
 BEGIN READ ONLY;
 SELECT tenancy.act_as(:user, :tenant);
 DECLARE c CURSOR FOR SELECT n, tenancy.has_permission(tenant, name) FROM public.sites ORDER BY n;

@@ -10,7 +10,8 @@ CREATE ROLE idroles_stranger NOLOGIN;
 CREATE ROLE idroles_bypass NOLOGIN BYPASSRLS;
 CREATE ROLE idroles_super NOLOGIN SUPERUSER;
 CREATE FUNCTION public.whoami() RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('%s user %s member %s read %s assign %s', current_user, coalesce(right(tenancy.current_user_id()::text, 2), '-'),
+    SELECT format('%s user %s member %s read %s assign %s',
+                  CASE WHEN current_user ~ '^idroles|authenticated' THEN current_user ELSE 'tester' END, coalesce(right(tenancy.current_user_id()::text, 2), '-'),
                   tenancy.is_member('1d000000-0000-0000-0000-0000000000ea'), tenancy.has_permission('idroles.read'),
                   tenancy.has_permission('members.assign')) $$;
 -- What users write themselves, and what its owner may be.
@@ -74,7 +75,9 @@ COMMIT;
 
 -- Who administers is asked of the current role, never of the token.
 CREATE ROLE idroles_owner_member NOLOGIN;
-SELECT format('GRANT %I TO idroles_owner_member', pg_get_userbyid(relowner)) FROM pg_class WHERE oid = 'tenancy.tenants'::regclass \gexec
+DO $$ BEGIN
+    EXECUTE format('GRANT %I TO idroles_owner_member', (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'tenancy.tenants'::regclass));
+END $$;
 GRANT USAGE ON SCHEMA tenancy TO idroles_owner_member;
 CREATE FUNCTION pg_temp.administers(db_role name, token text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,5 +1,6 @@
 -- Threats 7 and 8: every way of reading and writing another tenant's rows, and of moving rows.
 SET client_min_messages = warning;
+\set SHOW_CONTEXT never
 CREATE SCHEMA iso;
 GRANT USAGE ON SCHEMA iso TO authenticated;
 SET search_path = iso;
