@@ -6,6 +6,8 @@ mod cache;
 mod claims;
 mod error;
 mod pg;
+#[cfg(test)]
+pub mod pg_test;
 mod rbac;
 mod session;
 mod settings;
@@ -54,6 +56,46 @@ extension_sql_file!("../sql/bootstrap/manage_roles.sql", name = "manage_roles", 
 extension_sql_file!("../sql/bootstrap/manage_groups.sql", name = "manage_groups", requires = ["policies"]);
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
 extension_sql_file!(
+    "../sql/bootstrap/protect_inspect.sql",
+    name = "protect_inspect",
+    requires = ["database_roles"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_check.sql",
+    name = "protect_check",
+    requires = ["protect_inspect"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_structure.sql",
+    name = "protect_structure",
+    requires = ["protect_check"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_access.sql",
+    name = "protect_access",
+    requires = ["protect_structure"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_keys.sql",
+    name = "protect_keys",
+    requires = ["protect_access"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_table.sql",
+    name = "protect_table",
+    requires = ["protect_keys"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_partitions.sql",
+    name = "protect_partitions",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/unprotect_table.sql",
+    name = "unprotect_table",
+    requires = ["protect_partitions"]
+);
+extension_sql_file!(
     "../sql/bootstrap/native_comments.sql",
     name = "native_comments",
     requires = [
@@ -69,16 +111,10 @@ extension_sql_file!(
         api::administration::is_permission_name_sql,
         api::administration::is_permission_pattern,
         api::administration::would_create_cycle,
+        api::administration::count_roles_named,
+        api::administration::count_direct_grants,
         api::statistics::cache_stats,
         api::diagnosis::diagnose
     ]
 );
 extension_sql_file!("../sql/bootstrap/privileges.sql", name = "privileges", finalize);
-
-#[cfg(test)]
-pub mod pg_test {
-    pub fn setup(_options: Vec<&str>) {}
-    pub fn postgresql_conf_options() -> Vec<&'static str> {
-        vec!["session_preload_libraries = 'pg_tenancy'"]
-    }
-}

@@ -226,17 +226,19 @@ DECLARE
     holders bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('tenancy.roles ' || NEW.name, 0));
-    IF NEW.tenant_id IS NOT NULL THEN
-        IF EXISTS (SELECT FROM tenancy.roles r WHERE r.tenant_id IS NULL AND r.name = NEW.name) THEN
-            RAISE EXCEPTION 'role "%" is a role of the application', NEW.name USING ERRCODE = '42710',
-                HINT = 'Choose another name for the tenant''s own role.';
-        END IF;
+    IF current_setting('transaction_isolation') = 'read committed' THEN
+        SELECT count(*) INTO holders FROM tenancy.roles r
+         WHERE r.name = NEW.name AND (r.tenant_id IS NULL) = (NEW.tenant_id IS NOT NULL);
     ELSE
-        SELECT count(*) INTO holders FROM tenancy.roles r WHERE r.tenant_id IS NOT NULL AND r.name = NEW.name;
-        IF holders > 0 THEN
-            RAISE EXCEPTION 'role "%" is the name of a role of % tenant(s)', NEW.name, holders USING ERRCODE = '42710',
-                HINT = 'Choose another name, or have the tenants rename their roles.';
-        END IF;
+        -- The snapshot may be older than the lock, and blind to what its last holder committed.
+        holders := tenancy.count_roles_named(NEW.name, NEW.tenant_id IS NOT NULL);
+    END IF;
+    IF holders > 0 AND NEW.tenant_id IS NOT NULL THEN
+        RAISE EXCEPTION 'role "%" is a role of the application', NEW.name USING ERRCODE = '42710',
+            HINT = 'Choose another name for the tenant''s own role.';
+    ELSIF holders > 0 THEN
+        RAISE EXCEPTION 'role "%" is the name of a role of % tenant(s)', NEW.name, holders USING ERRCODE = '42710',
+            HINT = 'Choose another name, or have the tenants rename their roles.';
     END IF;
     RETURN NEW;
 END

@@ -58,6 +58,9 @@ DECLARE
     into_group uuid;
 BEGIN
     PERFORM tenancy.check_permission(tenant, 'groups.edit');
+    IF add_group_member.user_id IS NULL THEN
+        RAISE EXCEPTION 'user_id must not be null' USING ERRCODE = '22023';
+    END IF;
     into_group := tenancy.find_group(tenant, group_name);
     PERFORM tenancy.check_member(tenant, user_id);
     BEGIN
@@ -71,7 +74,7 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tenancy.add_group_member(uuid, text, uuid) IS 'Adds a member of the tenant to a group. Returns whether anything changed. Errors: 42501 without groups.edit, or if the group''s roles hold more than the caller; 42704 no such group or member';
+COMMENT ON FUNCTION tenancy.add_group_member(uuid, text, uuid) IS 'Adds a member of the tenant to a group. Returns whether anything changed. Errors: 42501 without groups.edit, or if the group''s roles hold more than the caller; 42704 no such group or member; 22023 NULL user';
 
 CREATE FUNCTION tenancy.remove_group_member(tenant uuid, group_name text, user_id uuid) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

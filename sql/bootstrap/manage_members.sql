@@ -20,10 +20,10 @@ COMMENT ON FUNCTION tenancy.find_role(uuid, text) IS 'Internal: id of the applic
 CREATE FUNCTION tenancy.check_member(tenant uuid, user_id uuid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- A foreign key decides in the end; this only says it better to those who may read the members.
+    -- A foreign key decides in the end; this only says it better to those who may see the members.
     IF NOT EXISTS (SELECT FROM tenancy.members m
                     WHERE m.tenant_id = check_member.tenant AND m.user_id = check_member.user_id)
-       AND (tenancy.is_administrator() OR tenancy.has_permission(tenant, 'members.read')) THEN
+       AND (tenancy.is_administrator() OR tenancy.has_any_permission(tenant, '{members.read,members.assign}')) THEN
         RAISE EXCEPTION 'user is not a member of the tenant' USING ERRCODE = '42704',
             HINT = 'Add him first with tenancy.add_member().';
     END IF;
@@ -92,7 +92,10 @@ BEGIN
     ON CONFLICT ON CONSTRAINT members_pkey DO NOTHING;
     changed := FOUND;
     FOREACH role IN ARRAY roles LOOP
-        changed := tenancy.grant_role(tenant, user_id, role) OR changed;
+        -- Not `grant_role(…) OR changed`: planned with changed as a constant, the call would be left out.
+        IF tenancy.grant_role(tenant, user_id, role) THEN
+            changed := true;
+        END IF;
     END LOOP;
     RETURN changed;
 END

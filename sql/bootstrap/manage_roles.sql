@@ -20,7 +20,7 @@ BEGIN
     PERFORM tenancy.check_role_editor(NULL);
     IF name IS NULL OR tenancy.is_permission_name(name) IS NOT TRUE OR length(name) > 200 THEN
         RAISE EXCEPTION 'invalid permission name' USING ERRCODE = '22023',
-            DETAIL = 'Names look like docs.read: parts of a-z, 0-9 and _, each starting with a letter, joined by dots.',
+            DETAIL = 'Names look like docs.read: parts of a-z, 0-9 and _, each starting with a letter, joined by dots; at most 200 characters.',
             HINT = 'Wildcards such as docs.* are granted, not registered.';
     END IF;
     IF scope IS NULL OR scope NOT IN ('tenant', 'platform') THEN
@@ -120,9 +120,12 @@ DECLARE
     permission text;
 BEGIN
     PERFORM tenancy.check_role_editor(tenant);
-    IF name IS NULL OR name !~ '^[^[:cntrl:][:space:]]([^[:cntrl:]]{0,61}[^[:cntrl:][:space:]])?$' OR permissions IS NULL THEN
+    IF name IS NULL OR name !~ '^[^[:cntrl:][:space:]]([^[:cntrl:]]{0,61}[^[:cntrl:][:space:]])?$' THEN
         RAISE EXCEPTION 'invalid role name' USING ERRCODE = '22023',
             DETAIL = 'A name is 1 to 63 characters, none of them a control character, and no space at the ends.';
+    END IF;
+    IF permissions IS NULL THEN
+        RAISE EXCEPTION 'permissions must not be null' USING ERRCODE = '22023', HINT = 'Pass {} for none.';
     END IF;
     INSERT INTO tenancy.roles (name, tenant_id, description)
     VALUES (create_role.name, create_role.tenant, create_role.description)

@@ -17,6 +17,9 @@ BEGIN
                 SCHEMA = 'tenancy', TABLE = 'tenants';
         END IF;
         RAISE EXCEPTION 'permission denied: % is required in the tenant', permission USING ERRCODE = '42501',
+            DETAIL = CASE WHEN EXISTS (SELECT FROM tenancy.tenants t
+                                        WHERE t.id = check_permission.tenant AND t.status = 'read_only')
+                          THEN 'The tenant is read-only: only permissions named *.read hold.' ELSE '' END,
             HINT = 'SELECT * FROM tenancy.diagnose() shows what the present identity holds and why.';
     END IF;
 END
@@ -82,10 +85,11 @@ BEGIN
         IF owner <> me THEN
             RAISE EXCEPTION 'permission denied to create a tenant for another user' USING ERRCODE = '42501';
         END IF;
-        -- Two requests at once must not both be the last one allowed.
+        -- Two requests at once must not both be the last one allowed: one at a time, and counted by the newest
+        -- state, for a snapshot may be older than the lock.
         PERFORM pg_advisory_xact_lock(hashtextextended('tenancy.create_tenant ' || me::text, 0));
-        SELECT count(*) INTO owned FROM tenancy.member_roles g JOIN tenancy.roles r ON r.id = g.role_id
-         WHERE g.user_id = me AND r.tenant_id IS NULL AND r.name = 'owner';
+        SELECT tenancy.count_direct_grants(me, r.id) INTO owned FROM tenancy.roles r
+         WHERE r.tenant_id IS NULL AND r.name = 'owner';
         IF owned >= current_setting('tenancy.max_owned_tenants')::bigint THEN
             RAISE EXCEPTION 'you own % tenants already', owned USING ERRCODE = '23514',
                 CONSTRAINT = 'max_owned_tenants', SCHEMA = 'tenancy', TABLE = 'tenants',

@@ -11,5 +11,7 @@ COMMENT ON FUNCTION tenancy.can_grant_permission(uuid, text) IS 'Whether the cal
 COMMENT ON FUNCTION tenancy.is_permission_name(text) IS 'Whether a text can be registered as a permission, as in docs.read';
 COMMENT ON FUNCTION tenancy.is_permission_pattern(text) IS 'Whether a text can be granted: a permission''s name, all, or a wildcard such as docs.*';
 COMMENT ON FUNCTION tenancy.would_create_cycle(uuid, uuid) IS 'Whether the junior role already inherits the senior one, by the newest committed state and one''s own changes';
+COMMENT ON FUNCTION tenancy.count_roles_named(text, boolean) IS 'Administrators only: how many roles have the name, of the application or of tenants, by the newest committed state and one''s own changes';
+COMMENT ON FUNCTION tenancy.count_direct_grants(uuid, uuid) IS 'Administrators only: in how many tenants the role is granted to the user directly, by the newest committed state and one''s own changes';
 COMMENT ON FUNCTION tenancy.cache_stats() IS 'This backend''s cache: users kept, their bytes, and hits, misses, loads and invalidations since it started';
 COMMENT ON FUNCTION tenancy.diagnose() IS 'Explains the present identity as rows (topic, finding, hint): claims, user, active tenant, memberships, roles and where each comes from, permissions, settings';

@@ -27,7 +27,7 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.unprotect_access(regclass, jsonb) IS 'Administrators only: the statements that take policies and triggers away and give flags and privileges back';
 
-CREATE FUNCTION tenancy.unprotect_structure(relation regclass, place text, tenant_column text, undo jsonb, drop_structure boolean) RETURNS SETOF text
+CREATE FUNCTION tenancy.unprotect_structure(relation regclass, is_partition boolean, tenant_column text, undo jsonb, drop_structure boolean) RETURNS SETOF text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     holds boolean;
@@ -39,7 +39,7 @@ BEGIN
         RETURN NEXT format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', relation, tenant_column);
     END IF;
     -- What the root's partitions have of the rest is the root's.
-    IF NOT drop_structure OR place = 'partition' THEN
+    IF NOT drop_structure OR is_partition THEN
         RETURN;
     END IF;
     RETURN QUERY SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', relation, c.conname)
@@ -66,14 +66,14 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy.unprotect_structure(regclass, text, text, jsonb, boolean) IS 'Administrators only: the statements that take our default away and, if asked, the constraints and index that we added';
+COMMENT ON FUNCTION tenancy.unprotect_structure(regclass, boolean, text, jsonb, boolean) IS 'Administrators only: the statements that take our default away and, if asked, the constraints and index that we added';
 
 CREATE FUNCTION tenancy.unprotect_table("table" regclass, drop_structure boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     root regclass;
     covered record;
-    statements text[] := '{}';
+    all_covered tenancy.protected_tables[];
     statement text;
 BEGIN
     IF NOT tenancy.is_administrator() THEN
@@ -91,19 +91,22 @@ BEGIN
             HINT = format('Name %s, or detach the table from it first.', root);
     END IF;
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', root);
-    FOR covered IN SELECT p.table_id AS relation, p.options ->> 'tenant_column' AS tenant_column, p.undo, c.place
-                     FROM tenancy.protected_tables p
-                     JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
-                    WHERE p.root_id = root
-                    ORDER BY c.depth, p.table_id::text COLLATE "C" LOOP
-        statements := statements
-            || ARRAY(SELECT tenancy.unprotect_access(covered.relation, covered.undo))
-            || ARRAY(SELECT tenancy.unprotect_structure(covered.relation, covered.place, covered.tenant_column, covered.undo, drop_structure));
-    END LOOP;
-    -- First, so that the event trigger finds nothing to look after.
+    all_covered := ARRAY(SELECT p FROM tenancy.protected_tables p JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
+                          ORDER BY c.depth, p.table_id::text COLLATE "C");
+    -- The rows first, so that the event trigger finds nothing to look after; access before structure, so that
+    -- an owner who was forced can see whether the column is empty.
     DELETE FROM tenancy.protected_tables p WHERE p.root_id = root;
-    FOREACH statement IN ARRAY statements LOOP
-        EXECUTE statement;
+    FOR covered IN SELECT u.table_id, u.undo FROM unnest(all_covered) u LOOP
+        FOREACH statement IN ARRAY ARRAY(SELECT tenancy.unprotect_access(covered.table_id, covered.undo)) LOOP
+            EXECUTE statement;
+        END LOOP;
+    END LOOP;
+    FOR covered IN SELECT u.table_id, u.undo, u.options ->> 'tenant_column' AS tenant_column, c.relispartition
+                     FROM unnest(all_covered) u JOIN pg_class c ON c.oid = u.table_id LOOP
+        FOREACH statement IN ARRAY ARRAY(SELECT tenancy.unprotect_structure(covered.table_id, covered.relispartition,
+                                                   covered.tenant_column, covered.undo, drop_structure)) LOOP
+            EXECUTE statement;
+        END LOOP;
     END LOOP;
     RETURN true;
 END

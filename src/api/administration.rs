@@ -79,3 +79,16 @@ fn would_create_cycle(senior: pgrx::Uuid, junior: pgrx::Uuid) -> bool {
         && cache::role_tenant(junior.as_bytes()).is_some_and(visible)
         && hierarchy::would_cycle(*senior.as_bytes(), *junior.as_bytes(), &cache::junior_edges())
 }
+
+/// How many roles have this name, of the application or of tenants, by the newest committed state and one's own
+/// changes, at every isolation level.
+#[pg_extern(stable, strict)]
+fn count_roles_named(name: &str, of_application: bool) -> i64 {
+    cache::roles_named(name, of_application)
+}
+
+/// How many direct grants of a role a user has, over all tenants, by the same state.
+#[pg_extern(stable, strict)]
+fn count_direct_grants(user_id: pgrx::Uuid, role_id: pgrx::Uuid) -> i64 {
+    cache::direct_grants_of(user_id.as_bytes(), role_id.as_bytes())
+}

@@ -75,9 +75,13 @@ pub fn refresh() {
     }
 }
 
-/// A transaction or subtransaction was rolled back or prepared: whatever may have seen its changes goes.
+/// A transaction or subtransaction was rolled back or prepared: whatever may have seen its changes goes. A
+/// statement may go on after a rollback inside it, so what is kept for its length goes too.
 pub fn forget_uncommitted() {
-    if STORE.with_borrow_mut(|store| store.drop_kept(Keep::UntilAbort)) {
+    let forgot = STORE.with_borrow_mut(|store| {
+        [Keep::UntilAbort, Keep::ForStatement].map(|keep| store.drop_kept(keep)).contains(&true)
+    });
+    if forgot {
         move_epoch();
     }
 }
@@ -159,6 +163,16 @@ pub fn role_tenant(role: &Id) -> Option<Option<Id>> {
 /// A role and all it reaches, as it is now.
 pub fn role_closure(role: &Id) -> Option<Vec<crate::rbac::grants::Role>> {
     reader::role_closure(role)
+}
+
+/// How many roles have this name, among the application's or among the tenants' own, as it is now.
+pub fn roles_named(name: &str, of_application: bool) -> i64 {
+    reader::roles_named(name, of_application)
+}
+
+/// In how many tenants this role is granted to the user directly, as it is now.
+pub fn direct_grants_of(user: &Id, role: &Id) -> i64 {
+    reader::direct_grants_of(user, role)
 }
 
 pub struct Stats {

@@ -362,3 +362,29 @@ pub fn role_closure(role: &Id) -> Option<Vec<Role>> {
     let found = tables.roles_from(vec![*role], &snapshot);
     found.contains_key(role).then(|| found.into_values().collect())
 }
+
+/// How many roles have this name, among the application's or among the tenants' own.
+pub fn roles_named(name: &str, of_application: bool) -> i64 {
+    let Some(tables) = Tables::open() else { return 0 };
+    let t = &tables.roles;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut count = 0;
+    t.table.read(&snapshot, None, |row| {
+        if row.uuid(t.tenant_id).is_none() == of_application && row.text(t.name).as_deref() == Some(name) {
+            count += 1;
+        }
+    });
+    count
+}
+
+/// In how many tenants this role is granted to the user directly.
+pub fn direct_grants_of(user: &Id, role: &Id) -> i64 {
+    let Some(tables) = Tables::open() else { return 0 };
+    let t = &tables.member_roles;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut count = 0;
+    t.table.read(&snapshot, Some((t.user_id, user)), |row| {
+        count += i64::from(row.uuid(t.role_id).as_ref() == Some(role))
+    });
+    count
+}

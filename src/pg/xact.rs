@@ -35,6 +35,12 @@ pub fn in_parallel_mode() -> bool {
     unsafe { pg_sys::IsInParallelMode() }
 }
 
+/// Whether this process runs a part of another's query. Its settings and its transaction are its leader's.
+pub fn in_parallel_worker() -> bool {
+    // SAFETY: reads a variable that a worker's main function sets before anything else (parallel.c).
+    unsafe { pg_sys::ParallelWorkerNumber >= 0 }
+}
+
 /// Whether this transaction may have written: it has a transaction id.
 pub fn has_written() -> bool {
     // SAFETY: reads the top transaction state without assigning an id (xact.c).

@@ -62,7 +62,8 @@ fn request_assigned() {
 
 /// Before commit: claims set by plain SET would pass to the next client of a pooled connection.
 fn end_claims() {
-    if !settings::claims_end_with_transaction() {
+    // A parallel worker restores its leader's settings in a transaction of their own, which commits at once.
+    if !settings::claims_end_with_transaction() || xact::in_parallel_worker() {
         return;
     }
     if CHANGED.get() {

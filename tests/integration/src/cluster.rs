@@ -32,7 +32,8 @@ GRANT anon, authenticated TO authenticator";
 impl Cluster {
     /// Started with the library preloaded as set-up has it; databases come with the extension.
     pub fn start(name: &str, settings: &str) -> Self {
-        let cluster = Self::start_bare(name, &format!("session_preload_libraries = 'pg_tenancy'\n{settings}"));
+        let cluster =
+            Self::start_bare(name, &format!("session_preload_libraries = 'pg_tenancy'\n{settings}"));
         cluster.connect("template1").run(TEMPLATE);
         cluster
     }
@@ -43,7 +44,14 @@ impl Cluster {
         cluster.succeed(
             cluster
                 .program("initdb")
-                .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
+                .args([
+                    "--username=postgres",
+                    "--auth=trust",
+                    "--encoding=UTF8",
+                    "--no-locale",
+                    "--no-sync",
+                    "-D",
+                ])
                 .arg(cluster.data()),
         );
         cluster.configure(&format!("{SETTINGS}unix_socket_directories = '{}'", cluster.dir.display()));
@@ -59,10 +67,17 @@ impl Cluster {
         standby.succeed(
             primary
                 .program("pg_basebackup")
-                .args(["--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-sync", "-D"])
+                .args([
+                    "--checkpoint=fast",
+                    "--wal-method=stream",
+                    "--write-recovery-conf",
+                    "--no-sync",
+                    "-D",
+                ])
                 .arg(standby.data()),
         );
-        standby.configure(&format!("unix_socket_directories = '{}'\nhot_standby = on", standby.dir.display()));
+        standby
+            .configure(&format!("unix_socket_directories = '{}'\nhot_standby = on", standby.dir.display()));
         standby.boot();
         standby
     }
@@ -136,7 +151,9 @@ impl Cluster {
     #[track_caller]
     pub fn psql(&self, database: &str, arguments: &[&str]) -> String {
         let mut command = self.program("psql");
-        self.succeed(command.args(["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", database]).args(arguments))
+        self.succeed(
+            command.args(["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", database]).args(arguments),
+        )
     }
 
     /// Makes a database from the template and connects to it as superuser.

@@ -24,7 +24,9 @@ impl Session {
     #[track_caller]
     pub fn add_tenant(&mut self, n: u32) -> Uuid {
         let id = tenant(n);
-        self.run(&format!("INSERT INTO tenancy.tenants (id, slug, name) VALUES ('{id}', 't{n}', 'Tenant {n}')"));
+        self.run(&format!(
+            "INSERT INTO tenancy.tenants (id, slug, name) VALUES ('{id}', 't{n}', 'Tenant {n}')"
+        ));
         id
     }
 

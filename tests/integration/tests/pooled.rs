@@ -22,10 +22,16 @@ const ATTACKS: &[(&str, &[&str])] = &[
     ("set_config(..., false) in autocommit", &["SELECT set_config([], false)"]),
     ("set_config(..., false) in a transaction", &["BEGIN", "SELECT set_config([], false)", "COMMIT"]),
     ("SET hidden below SET LOCAL", &["BEGIN", "SET {}", "SET LOCAL @ = ''", "COMMIT"]),
-    ("SET hidden below SET LOCAL in a savepoint", &["BEGIN", "SET {}", "SAVEPOINT s", "SET LOCAL @ = ''", "COMMIT"]),
+    (
+        "SET hidden below SET LOCAL in a savepoint",
+        &["BEGIN", "SET {}", "SAVEPOINT s", "SET LOCAL @ = ''", "COMMIT"],
+    ),
     ("SET above SET LOCAL", &["BEGIN", "SET LOCAL @ = ''", "SET {}", "COMMIT"]),
     ("SET in a released savepoint", &["BEGIN", "SAVEPOINT s", "SET {}", "RELEASE s", "COMMIT"]),
-    ("SET before a savepoint rolled back to", &["BEGIN", "SET {}", "SAVEPOINT s", "SELECT 1", "ROLLBACK TO s", "COMMIT"]),
+    (
+        "SET before a savepoint rolled back to",
+        &["BEGIN", "SET {}", "SAVEPOINT s", "SELECT 1", "ROLLBACK TO s", "COMMIT"],
+    ),
     ("SET in a rolled back transaction", &["BEGIN", "SET {}", "ROLLBACK"]),
     ("SET and COMMIT AND CHAIN", &["BEGIN", "SET {}", "COMMIT AND CHAIN", "COMMIT"]),
     ("SET in a DO block", &["DO $$ BEGIN SET {}; END $$"]),
@@ -33,9 +39,10 @@ const ATTACKS: &[(&str, &[&str])] = &[
     ("SET after a COMMIT inside a DO block", &["DO $$ BEGIN COMMIT; PERFORM set_config([], false); END $$"]),
     ("UPDATE of pg_settings", &["UPDATE pg_settings SET setting = & WHERE name = '@'"]),
     ("SET in a prepared transaction", &["BEGIN", "SET {}", "PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'"]),
-    ("SET, then a failed commit", &[
-        "BEGIN", "SET {}", "INSERT INTO deferred VALUES (1), (1)", "COMMIT", "DELETE FROM deferred",
-    ]),
+    (
+        "SET, then a failed commit",
+        &["BEGIN", "SET {}", "INSERT INTO deferred VALUES (1), (1)", "COMMIT", "DELETE FROM deferred"],
+    ),
 ];
 
 const VICTIM: u32 = 1;
@@ -138,7 +145,8 @@ fn nothing_leaks_either_where_the_claims_setting_is_not_ours() {
     let _alone = alone();
     prepare("compared").run("ALTER DATABASE compared SET tenancy.own_claims_setting = off");
     let (mut first, _) = clients("compared");
-    let finding = "EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'claims' AND finding LIKE '%is compared%')";
+    let finding =
+        "EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'claims' AND finding LIKE '%is compared%')";
     assert!(first.holds(finding), "the library compares here");
     assert_eq!(claims_that_leak("compared"), [""; 0]);
     assert_eq!(tenants_that_leak("compared"), [""; 0]);
@@ -150,7 +158,9 @@ fn with_claims_scope_session_they_do_leak_so_these_tests_bite() {
     prepare("leaking").run("ALTER DATABASE leaking SET tenancy.claims_scope = 'session'");
     // Postgres's own rules end what was local or rolled back, and nothing else.
     let harmless = |name: &&str| {
-        name.starts_with("SET LOCAL") || name.contains("rolled back trans") || name.contains("failed")
+        name.starts_with("SET LOCAL")
+            || name.contains("rolled back trans")
+            || name.contains("failed")
             || name.contains("chain")
     };
     let expected: Vec<&str> = ATTACKS.iter().map(|attack| attack.0).filter(|name| !harmless(name)).collect();
@@ -182,7 +192,11 @@ fn within_its_transaction_a_plain_set_counts() {
     let _alone = alone();
     prepare("within");
     let (mut first, mut second) = clients("within");
-    first.run(&format!("BEGIN; SET request.jwt.claims = '{}'; SET tenancy.tenant_id = '{}'", bearer(user(1)), tenant(2)));
+    first.run(&format!(
+        "BEGIN; SET request.jwt.claims = '{}'; SET tenancy.tenant_id = '{}'",
+        bearer(user(1)),
+        tenant(2)
+    ));
     for _ in 0..3 {
         assert_eq!(first.text("SELECT tenancy.current_user_id()"), user(1).to_string());
         assert_eq!(first.text("SELECT tenancy.current_tenant_id()"), tenant(2).to_string());

@@ -6,7 +6,7 @@ use pg_tenancy_integration::{Cluster, Random, Row, Session, by_functions, by_tab
 use std::collections::VecDeque;
 use uuid::Uuid;
 
-const STEPS: u32 = 1100;
+const STEPS: u32 = 1500;
 const TENANTS: u32 = 4;
 const USERS: u32 = 5;
 /// Names that a sloppy wildcard would confuse.
@@ -54,7 +54,7 @@ impl World {
             list(ROLES),
             list(OWN_ROLES),
         ));
-        let mut connect = || {
+        let connect = || {
             let mut session = cluster.connect(&database);
             session.prepare_helpers();
             session
@@ -200,7 +200,9 @@ impl World {
     }
 
     fn compare(&self, asker: &str, who: Uuid, active: Uuid, answered: &[Row], expected: &[Row]) {
-        let lacks = |rows: &[Row], of: &[Row]| of.iter().filter(|row| !rows.contains(row)).cloned().collect::<Vec<_>>();
+        let lacks = |rows: &[Row], of: &[Row]| {
+            of.iter().filter(|row| !rows.contains(row)).cloned().collect::<Vec<_>>()
+        };
         let (wrong, missing) = (lacks(expected, answered), lacks(answered, expected));
         assert!(
             answered == expected,
@@ -229,15 +231,23 @@ fn any_tenant(random: &mut Random) -> Uuid {
 
 fn new_tenants() -> String {
     let values: Vec<String> = (1..=TENANTS).map(|n| format!("('{}', 't{n}', 't{n}')", tenant(n))).collect();
-    format!("INSERT INTO tenancy.tenants (id, slug, name) VALUES {} ON CONFLICT DO NOTHING", values.join(", "))
+    format!(
+        "INSERT INTO tenancy.tenants (id, slug, name) VALUES {} ON CONFLICT DO NOTHING",
+        values.join(", ")
+    )
 }
 
 fn new_permissions() -> String {
     let values: Vec<String> = PERMISSIONS
         .iter()
-        .map(|name| format!("('{name}', '{}')", if name.starts_with("audit") { "platform" } else { "tenant" }))
+        .map(|name| {
+            format!("('{name}', '{}')", if name.starts_with("audit") { "platform" } else { "tenant" })
+        })
         .collect();
-    format!("INSERT INTO tenancy.permissions (name, scope) VALUES {} ON CONFLICT DO NOTHING", values.join(", "))
+    format!(
+        "INSERT INTO tenancy.permissions (name, scope) VALUES {} ON CONFLICT DO NOTHING",
+        values.join(", ")
+    )
 }
 
 fn new_roles() -> String {
@@ -268,7 +278,10 @@ fn change(random: &mut Random) -> String {
         false => "NULL".to_owned(),
     };
     let role_id = |role: &str| {
-        format!("(SELECT id FROM tenancy.roles WHERE name = '{role}' AND tenant_id IS NOT DISTINCT FROM {}::uuid)", scope(role))
+        format!(
+            "(SELECT id FROM tenancy.roles WHERE name = '{role}' AND tenant_id IS NOT DISTINCT FROM {}::uuid)",
+            scope(role)
+        )
     };
     let (of_role, of_senior) = (scope(role), scope(senior));
     let expiry = match random.below(4) {

@@ -64,13 +64,16 @@ impl Pair {
 }
 
 /// Not even SQL finds anything of a grant.
-const REVOKED: &str = "NOT EXISTS (SELECT FROM tenancy.member_roles WHERE user_id = '5e000000-0000-4000-8000-000000000001')";
-const REVOKE: &str = "DELETE FROM tenancy.member_roles WHERE user_id = '5e000000-0000-4000-8000-000000000001'";
+const REVOKED: &str =
+    "NOT EXISTS (SELECT FROM tenancy.member_roles WHERE user_id = '5e000000-0000-4000-8000-000000000001')";
+const REVOKE: &str =
+    "DELETE FROM tenancy.member_roles WHERE user_id = '5e000000-0000-4000-8000-000000000001'";
 
 #[test]
 fn a_revoke_applied_by_a_subscription_is_seen_at_the_next_statement() {
     let mut pair = Pair::subscribed("revoke");
-    let mut readers = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"].map(|isolation| pair.warm(isolation));
+    let mut readers =
+        ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"].map(|isolation| pair.warm(isolation));
     pair.change(REVOKE, REVOKED);
     for reader in &mut readers {
         assert!(!reader.holds("tenancy.has_permission('docs.read')"));
@@ -87,32 +90,108 @@ fn every_kind_of_replicated_change_is_seen_at_the_next_statement() {
         pair.change(sql, shown);
         assert_eq!(reader.holds(expression), answer, "{expression} after {sql}");
     };
-    let count = |table: &str, n: u32, what: &str| format!("(SELECT count(*) = {n} FROM tenancy.{table} WHERE {what})");
+    let count = |table: &str, n: u32, what: &str| {
+        format!("(SELECT count(*) = {n} FROM tenancy.{table} WHERE {what})")
+    };
     let in_group = |n| count("group_members", n, &format!("user_id = '{user}'"));
-    expect(&mut pair, &format!("SELECT tenancy.add_group_member('{tenant}', 'staff', '{user}')"), &in_group(1), may, true);
-    expect(&mut pair, "SELECT tenancy.drop_group(id, 'staff', cascade => true) FROM tenancy.tenants", &in_group(0), may, false);
-    expect(&mut pair, "SELECT tenancy.grant_permission('viewer', 'docs.update')",
-        &count("role_permissions", 1, "permission = 'docs.update' AND registered = 'docs.update'"), may, true);
-    expect(&mut pair, "SELECT tenancy.revoke_permission('viewer', 'docs.update')",
-        &count("role_permissions", 0, "permission = 'docs.update'"), may, false);
-    expect(&mut pair, "SELECT tenancy.add_inheritance('viewer', 'editor')", &count("role_inheritance", 1, "true"), may, true);
-    expect(&mut pair, "SELECT tenancy.remove_inheritance('viewer', 'editor')", &count("role_inheritance", 0, "true"), may, false);
-    expect(&mut pair, "SELECT tenancy.create_permission('docs.print'), tenancy.grant_permission('viewer', 'docs.*')",
-        &count("role_permissions", 2, "permission = 'docs.*'"), "tenancy.has_permission('docs.print')", true);
-    expect(&mut pair, "SELECT tenancy.drop_permission('docs.print')",
-        &count("permissions", 0, "name = 'docs.print'"), "tenancy.has_permission('docs.print')", false);
-    expect(&mut pair, &format!("SELECT tenancy.set_member_status('{tenant}', '{user}', 'suspended')"),
-        &count("members", 1, "status = 'suspended'"), may, false);
-    expect(&mut pair, &format!("SELECT tenancy.set_member_status('{tenant}', '{user}', 'active')"),
-        &count("members", 0, "status = 'suspended'"), may, true);
-    expect(&mut pair, &format!("SELECT tenancy.set_tenant_status('{tenant}', 'suspended')"),
-        &count("tenants", 1, "status = 'suspended'"), may, false);
-    expect(&mut pair, &format!("SELECT tenancy.set_tenant_status('{tenant}', 'active')"),
-        &count("tenants", 1, "status = 'active'"), may, true);
-    expect(&mut pair, &format!("INSERT INTO tenancy.operators (user_id, access) VALUES ('{user}', 'read')"),
-        &count("operators", 1, "true"), "tenancy.operator_access() = 'read'", true);
-    expect(&mut pair, "UPDATE tenancy.roles SET name = 'looker' WHERE name = 'viewer'",
-        &count("roles", 1, "name = 'looker'"), "tenancy.has_role('looker')", true);
+    expect(
+        &mut pair,
+        &format!("SELECT tenancy.add_group_member('{tenant}', 'staff', '{user}')"),
+        &in_group(1),
+        may,
+        true,
+    );
+    expect(
+        &mut pair,
+        "SELECT tenancy.drop_group(id, 'staff', cascade => true) FROM tenancy.tenants",
+        &in_group(0),
+        may,
+        false,
+    );
+    expect(
+        &mut pair,
+        "SELECT tenancy.grant_permission('viewer', 'docs.update')",
+        &count("role_permissions", 1, "permission = 'docs.update' AND registered = 'docs.update'"),
+        may,
+        true,
+    );
+    expect(
+        &mut pair,
+        "SELECT tenancy.revoke_permission('viewer', 'docs.update')",
+        &count("role_permissions", 0, "permission = 'docs.update'"),
+        may,
+        false,
+    );
+    expect(
+        &mut pair,
+        "SELECT tenancy.add_inheritance('viewer', 'editor')",
+        &count("role_inheritance", 1, "true"),
+        may,
+        true,
+    );
+    expect(
+        &mut pair,
+        "SELECT tenancy.remove_inheritance('viewer', 'editor')",
+        &count("role_inheritance", 0, "true"),
+        may,
+        false,
+    );
+    expect(
+        &mut pair,
+        "SELECT tenancy.create_permission('docs.print'), tenancy.grant_permission('viewer', 'docs.*')",
+        &count("role_permissions", 2, "permission = 'docs.*'"),
+        "tenancy.has_permission('docs.print')",
+        true,
+    );
+    expect(
+        &mut pair,
+        "SELECT tenancy.drop_permission('docs.print')",
+        &count("permissions", 0, "name = 'docs.print'"),
+        "tenancy.has_permission('docs.print')",
+        false,
+    );
+    expect(
+        &mut pair,
+        &format!("SELECT tenancy.set_member_status('{tenant}', '{user}', 'suspended')"),
+        &count("members", 1, "status = 'suspended'"),
+        may,
+        false,
+    );
+    expect(
+        &mut pair,
+        &format!("SELECT tenancy.set_member_status('{tenant}', '{user}', 'active')"),
+        &count("members", 0, "status = 'suspended'"),
+        may,
+        true,
+    );
+    expect(
+        &mut pair,
+        &format!("SELECT tenancy.set_tenant_status('{tenant}', 'suspended')"),
+        &count("tenants", 1, "status = 'suspended'"),
+        may,
+        false,
+    );
+    expect(
+        &mut pair,
+        &format!("SELECT tenancy.set_tenant_status('{tenant}', 'active')"),
+        &count("tenants", 1, "status = 'active'"),
+        may,
+        true,
+    );
+    expect(
+        &mut pair,
+        &format!("INSERT INTO tenancy.operators (user_id, access) VALUES ('{user}', 'read')"),
+        &count("operators", 1, "true"),
+        "tenancy.operator_access() = 'read'",
+        true,
+    );
+    expect(
+        &mut pair,
+        "UPDATE tenancy.roles SET name = 'looker' WHERE name = 'viewer'",
+        &count("roles", 1, "name = 'looker'"),
+        "tenancy.has_role('looker')",
+        true,
+    );
     expect(&mut pair, "TRUNCATE tenancy.member_roles", &count("member_roles", 0, "true"), may, false);
 }
 
@@ -137,7 +216,8 @@ fn without_the_row_trigger_nothing_is_remembered_and_diagnose_says_so() {
     let mut pair = Pair::subscribed("disabled");
     pair.subscriber.run("ALTER TABLE tenancy.member_roles DISABLE TRIGGER signal_replicated");
     let mut reader = pair.warm("READ COMMITTED");
-    let finding = "EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'cache' AND finding LIKE '%member_roles%')";
+    let finding =
+        "EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'cache' AND finding LIKE '%member_roles%')";
     assert!(reader.holds(finding));
     pair.change(REVOKE, REVOKED);
     assert!(!reader.holds("tenancy.has_permission('docs.read')"));

@@ -38,7 +38,8 @@ fn warm(database: &str, isolation: &str) -> Session {
     reader
 }
 
-const REVOKE: &str = "DELETE FROM tenancy.member_roles WHERE user_id = '5e000000-0000-4000-8000-000000000001'";
+const REVOKE: &str =
+    "DELETE FROM tenancy.member_roles WHERE user_id = '5e000000-0000-4000-8000-000000000001'";
 
 #[test]
 fn a_revoke_replayed_from_the_primary_is_seen_at_the_next_statement() {
@@ -72,10 +73,22 @@ fn a_role_edited_a_tenant_suspended_or_a_table_emptied_is_seen_at_the_next_state
         catch_up();
         assert!(reader.holds(expression), "{expression} after {sql}");
     };
-    expect("SELECT tenancy.grant_permission('viewer', 'docs.update')", "tenancy.has_permission('docs.update')");
-    expect("SELECT tenancy.revoke_permission('viewer', 'docs.update')", "NOT tenancy.has_permission('docs.update')");
-    expect("SELECT tenancy.set_tenant_status(id, 'suspended') FROM tenancy.tenants", "NOT tenancy.has_permission('docs.read')");
-    expect("SELECT tenancy.set_tenant_status(id, 'active') FROM tenancy.tenants", "tenancy.has_permission('docs.read')");
+    expect(
+        "SELECT tenancy.grant_permission('viewer', 'docs.update')",
+        "tenancy.has_permission('docs.update')",
+    );
+    expect(
+        "SELECT tenancy.revoke_permission('viewer', 'docs.update')",
+        "NOT tenancy.has_permission('docs.update')",
+    );
+    expect(
+        "SELECT tenancy.set_tenant_status(id, 'suspended') FROM tenancy.tenants",
+        "NOT tenancy.has_permission('docs.read')",
+    );
+    expect(
+        "SELECT tenancy.set_tenant_status(id, 'active') FROM tenancy.tenants",
+        "tenancy.has_permission('docs.read')",
+    );
     expect("TRUNCATE tenancy.member_roles", "NOT tenancy.has_permission('docs.read')");
 }
 

@@ -15,7 +15,7 @@ SET ROLE authenticated;
 SELECT name, pg_temp.try(format('SET LOCAL %s = %L', name, value)) AS by_set,
        left(pg_temp.try(format('SELECT set_config(%L, %L, true)', name, value)), 5) AS by_function,
        left(pg_temp.try(format('RESET %s', name)), 5) AS by_reset,
-       left(pg_temp.try(format('CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql SET %s = %L AS ''SELECT 1''; SELECT pg_temp.f()', name, value)), 5) AS by_clause
+       left(pg_temp.try(format('CREATE OR REPLACE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql SET %s = %L AS ''SELECT 1''; SELECT pg_temp.f()', name, value)), 5) AS by_clause
   FROM (VALUES ('tenancy.authority', 'claims'), ('tenancy.cache_size', '64kB'), ('tenancy.claims_scope', 'session'), ('tenancy.max_owned_tenants', '100'),
                ('tenancy.own_claims_setting', 'off'), ('tenancy.permission_claim', 'p'), ('tenancy.require_exp', 'off'), ('tenancy.self_service', 'on'),
                ('tenancy.sole_tenant', 'off'), ('tenancy.tenant_claim', 't'), ('tenancy.tenant_header', 'x'),
@@ -27,7 +27,6 @@ SELECT name, setting FROM pg_settings WHERE name LIKE 'tenancy.%' AND setting IS
 SELECT pg_temp.try('SET LOCAL tenancy.authority = tokens'), pg_temp.try('SET LOCAL tenancy.cache_size = ''1kB'''), pg_temp.try('SET LOCAL tenancy.max_owned_tenants = -1');
 
 -- A backend that has not loaded the library yet: what an ordinary role put there does not count when it is.
-\set database :DBNAME
 \connect -reuse-previous=on "options='-c session_preload_libraries='"
 SELECT current_setting('session_preload_libraries') AS preloaded;
 SET ROLE authenticated;
@@ -39,8 +38,4 @@ SET request.jwt.claims = '{"sub":"7e000000-0000-0000-0000-0000000000e1","app_met
 SELECT tenancy.operator_access(), right(tenancy.current_user_id()::text, 2) AS user_id;
 SELECT name, setting FROM pg_settings WHERE name IN ('tenancy.authority', 'tenancy.claims_scope', 'tenancy.self_service', 'tenancy.tenant_id') ORDER BY name;
 SELECT finding, left(hint, 60) AS hint FROM tenancy.diagnose() WHERE topic IN ('library', 'authority');
--- And in a parallel worker it refuses to load at all, rather than lose the request's settings.
-\connect -reuse-previous=on "options='-c session_preload_libraries='"
-SET debug_parallel_query = on;
-SET force_parallel_mode = on;
-\connect -reuse-previous=on "options=''"
+RESET ROLE;

@@ -46,13 +46,15 @@ SELECT 'archived' AS status, who, pg_temp.seen(n::text) FROM actors ORDER BY n;
 CREATE FUNCTION pg_temp.refused(who text, command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     constraint_name text;
+    detail text;
 BEGIN
     PERFORM tenancy.act_as(('57000000-0000-0000-0000-00000000000' || who)::uuid);
     EXECUTE command;
+    PERFORM set_config('role', 'none', true), set_config('request.jwt.claims', '', true);
     RETURN 'ok';
 EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS constraint_name = CONSTRAINT_NAME;
-    RETURN concat_ws(' | ', SQLSTATE, SQLERRM, nullif(constraint_name, ''));
+    GET STACKED DIAGNOSTICS constraint_name = CONSTRAINT_NAME, detail = PG_EXCEPTION_DETAIL;
+    RETURN concat_ws(' | ', SQLSTATE, SQLERRM, nullif(constraint_name, ''), nullif(detail, ''));
 END
 $$;
 SELECT status, tenancy.set_tenant_status(:tenant, status), who,
@@ -60,8 +62,8 @@ SELECT status, tenancy.set_tenant_status(:tenant, status), who,
   FROM unnest(ARRAY['read_only', 'suspended', 'archived']) status, actors WHERE n <> 3;
 -- Who may lift it.
 SELECT who, pg_temp.refused(n::text, $$SELECT tenancy.set_tenant_status('57000000-0000-0000-0000-00000000000a', 'active')$$) AS by_function,
-       pg_temp.refused(n::text, $$UPDATE tenancy.tenants SET status = 'active' WHERE id = '57000000-0000-0000-0000-00000000000a'$$) AS by_update,
-       (SELECT status FROM tenancy.tenants WHERE slug = 'status') FROM actors ORDER BY n;
+       pg_temp.refused(n::text, $$UPDATE tenancy.tenants SET status = 'read_only' WHERE id = '57000000-0000-0000-0000-00000000000a'$$) AS by_update,
+       tenancy.set_tenant_status(:tenant, 'archived') AS was_lifted FROM actors ORDER BY n;
 SELECT status FROM tenancy.tenants WHERE slug = 'status';
 SELECT tenancy.set_tenant_status(:tenant, 'active') AS again;
 -- A member who is let in again has what he had.
