@@ -113,6 +113,20 @@ run() {
     return "$status"
 }
 
+# run_logged FILE COMMAND…: the same, its output in FILE and, as it comes, on the screen.
+run_logged() {
+    local status=0 log=$1 tail
+    shift
+    "$@" >"$log" 2>&1 &
+    CHILD=$!
+    tail -n +1 -f -s 0.2 --pid="$CHILD" "$log" &
+    tail=$!
+    wait "$CHILD" || status=$?
+    CHILD=
+    wait "$tail" || true
+    return "$status"
+}
+
 # make_run NAME: an empty directory of this run, that the server's user owns; sets RUN.
 make_run() {
     make_scratch

@@ -21,8 +21,7 @@ BEGIN
             DETAIL = 'Postgres has row-level security for tables and partitioned tables only.',
             HINT = 'Protect the tables underneath, and give views (security_invoker = true).';
     END IF;
-    IF relation.oid < 16384 OR relation.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
-                                                         'tenancy'::regnamespace) THEN
+    IF relation.oid < 16384 OR relation.relnamespace = 'tenancy'::regnamespace THEN
         RAISE EXCEPTION 'cannot protect %: it belongs to the system or to pg_tenancy', "table" USING ERRCODE = '0A000';
     END IF;
     IF relation.relpersistence = 't' THEN

@@ -47,6 +47,14 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    -- A renamed tenant column: the policy knows which it is.
+    UPDATE tenancy.protected_tables p
+       SET options = p.options || jsonb_build_object('tenant_column', a.attname)
+      FROM pg_policy o
+      JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = o.oid AND d.refclassid = 'pg_class'::regclass
+      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE o.polrelid = p.table_id AND o.polname = '!pg_tenancy_isolation' AND d.refobjid = p.table_id AND d.refobjsubid > 0
+       AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL;
     -- No longer below its root: it is the root of what is below it.
     FOR item IN
         SELECT p.table_id, p.root_id FROM tenancy.protected_tables p JOIN pg_class c ON c.oid = p.table_id
@@ -82,21 +90,37 @@ $$;
 REVOKE ALL ON FUNCTION tenancy.cover_descendants() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.cover_descendants() IS 'Event trigger function: protects partitions and children that appear below protected tables';
 
-CREATE FUNCTION tenancy.forget_dropped_tables() RETURNS event_trigger
+-- Without the tenant column nothing isolates, and what others allow would be allowed to all: so nobody is let in.
+CREATE FUNCTION tenancy.look_after_dropped() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relation regclass;
 BEGIN
     DELETE FROM tenancy.protected_tables p
      USING pg_event_trigger_dropped_objects() d
      WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid = p.table_id;
+    FOR relation IN
+        SELECT DISTINCT p.table_id
+          FROM tenancy.protected_tables p JOIN pg_event_trigger_dropped_objects() d ON d.objid = p.table_id
+         WHERE d.classid = 'pg_class'::regclass AND d.objsubid > 0
+           AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL
+           AND NOT EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = p.table_id AND o.polname = '!pg_tenancy_isolation')
+    LOOP
+        EXECUTE format('CREATE POLICY "!pg_tenancy_isolation" ON %s AS RESTRICTIVE USING (false)', relation);
+        RAISE WARNING 'table %: its tenant column is gone, so nobody reaches its rows', relation USING
+            HINT = 'Call tenancy.protect_table() with another column, or tenancy.unprotect_table().';
+    END LOOP;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'pg_tenancy could not look after what was dropped: %', SQLERRM;
 END
 $$;
-REVOKE ALL ON FUNCTION tenancy.forget_dropped_tables() FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.forget_dropped_tables() IS 'Event trigger function: removes dropped tables from protected_tables';
+REVOKE ALL ON FUNCTION tenancy.look_after_dropped() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.look_after_dropped() IS 'Event trigger function: forgets dropped tables, and closes protected ones whose tenant column is dropped';
 
 CREATE EVENT TRIGGER pg_tenancy_cover ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
     EXECUTE FUNCTION tenancy.cover_descendants();
 COMMENT ON EVENT TRIGGER pg_tenancy_cover IS 'Protects partitions and children that appear below protected tables';
 
-CREATE EVENT TRIGGER pg_tenancy_forget ON sql_drop EXECUTE FUNCTION tenancy.forget_dropped_tables();
-COMMENT ON EVENT TRIGGER pg_tenancy_forget IS 'Removes dropped tables from protected_tables';
+CREATE EVENT TRIGGER pg_tenancy_dropped ON sql_drop EXECUTE FUNCTION tenancy.look_after_dropped();
+COMMENT ON EVENT TRIGGER pg_tenancy_dropped IS 'Forgets dropped tables, and closes protected ones whose tenant column is dropped';

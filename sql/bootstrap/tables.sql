@@ -8,7 +8,8 @@ DECLARE
 BEGIN
     SELECT pg_catalog.pg_get_userbyid(n.nspowner) INTO found
       FROM pg_catalog.pg_namespace n
-     WHERE n.nspname = 'tenancy' AND NOT pg_catalog.pg_has_role(n.nspowner, 'USAGE');
+      JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+     WHERE n.nspname = 'tenancy' AND r.rolname <> current_user AND NOT r.rolsuper;
     IF FOUND THEN
         RAISE EXCEPTION 'schema "tenancy" belongs to role "%"', found USING
             ERRCODE = '55000',

@@ -196,6 +196,10 @@ fn resolve_one(
     let mut tenant_roles = BTreeSet::new();
     for role in authorised {
         patterns.extend(role.patterns.iter().cloned());
+        // No role is nameless: one whose name is not UTF-8, in a database of another encoding, was read so.
+        if role.name.is_empty() {
+            continue;
+        }
         match role.tenant {
             None => application_roles.insert(role.name.clone()),
             Some(_) => tenant_roles.insert(role.name.clone()),

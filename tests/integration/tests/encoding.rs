@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("encoding", ""));
 
-const ROUNDS: u32 = 2500;
+const ROUNDS: u32 = 1200;
 
 fn database(name: &str, encoding: &str) -> Session {
     let mut postgres = CLUSTER.connect("postgres");
@@ -23,9 +23,10 @@ fn literal(bytes: &[u8]) -> String {
     format!("E'{digits}'")
 }
 
-/// Calls everything that a policy may call, with a name that is also a path. Counts what answers yes to a question.
-fn everything(name: &str) -> String {
-    let t = tenant(1);
+/// Prepares a call of everything that a policy may call, with a name that is also a path. It counts what answers
+/// yes to a question.
+fn prepare(session: &mut Session) {
+    let (t, name) = (tenant(1), "$1");
     let uncounted = format!(
         "length(coalesce(tenancy.current_user_id()::text, '')) + length(coalesce(tenancy.current_tenant_key(), ''))
          + length(coalesce(tenancy.claims()::text, '')) + length(coalesce(tenancy.claim({name})::text, ''))
@@ -52,17 +53,20 @@ fn everything(name: &str) -> String {
     ]
     .map(|question| format!("coalesce({question}, false)::int"))
     .join(" + ");
-    format!("SELECT {questions}, {uncounted}, tenancy.current_user_id()")
+    session.run(&format!(
+        "SET ROLE authenticated;
+         PREPARE everything (text) AS SELECT {questions}, {uncounted}, tenancy.current_user_id()"
+    ));
 }
 
 /// How many questions are answered yes, and for whom.
 #[track_caller]
 fn ask(session: &mut Session, claims: &[u8], chosen: &[u8], name: &[u8]) -> (i64, Option<String>) {
     let sql = format!(
-        "SELECT set_config('request.jwt.claims', {}, true) || set_config('tenancy.tenant_id', {}, true) IS NULL; {}",
+        "SELECT set_config('request.jwt.claims', {}, true) || set_config('tenancy.tenant_id', {}, true) IS NULL; EXECUTE everything ({})",
         literal(claims),
         literal(chosen),
-        everything(&literal(name))
+        literal(name)
     );
     match session.try_rows(&sql) {
         Ok(mut rows) => {
@@ -85,7 +89,7 @@ const INVALID: [&[u8]; 6] = [b"\xff\xfe", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80",
 fn bytes_that_are_no_utf8_deny_and_raise_nothing_in_an_sql_ascii_database() {
     let mut admin = database("ascii", "SQL_ASCII");
     let mut session = CLUSTER.connect_as("ascii", "authenticator");
-    session.run("SET ROLE authenticated");
+    prepare(&mut session);
     let claims = bearer(user(1)).to_string().into_bytes();
     let (yes, who) = ask(&mut session, &claims, b"", b"docs.read");
     assert!(yes > 8 && who.is_some(), "the honest one is let in: {yes}");
@@ -181,7 +185,7 @@ fn fuzz(name: &str, encoding: &str, valid: fn(&[u8]) -> bool) {
     for seed in Random::seeds(&[7]) {
         println!("{name}: PGT_SEED={seed}");
         let mut session = CLUSTER.connect_as(name, "authenticator");
-        session.run("SET ROLE authenticated");
+        prepare(&mut session);
         let pid = session.pid();
         let mut random = Random::new(seed);
         let (mut known, mut round) = (0, 0);
@@ -240,7 +244,7 @@ fn huge_and_deep_claims_deny_or_answer_in_good_time() {
     let with = |more: &str| format!("{{\"sub\": \"{id}\", \"more\": {more}}}");
     let mut who = |claims: &str| {
         let sql = format!(
-            "SELECT set_config('request.jwt.claims', '{claims}', true); SELECT tenancy.current_user_id(),
+            "SELECT set_config('request.jwt.claims', '{claims}', true) IS NULL; SELECT tenancy.current_user_id(),
              tenancy.has_permission('docs.read'), length(tenancy.claims()::text), (SELECT count(*) FROM tenancy.diagnose())"
         );
         session.rows(&sql).remove(0).remove(0)
@@ -248,7 +252,7 @@ fn huge_and_deep_claims_deny_or_answer_in_good_time() {
     let somebody = Some(id.to_string());
     assert_eq!(who(&with(&format!("\"{}\"", "x".repeat(1_000_000)))), somebody, "just below the limit");
     assert_eq!(who(&with(&format!("\"{}\"", "x".repeat(1_100_000)))), None, "above it");
-    assert_eq!(who(&with(&format!("\"{}\"", "x".repeat(50_000_000)))), None);
+    assert_eq!(who(&with(&format!("\"{}\"", "x".repeat(20_000_000)))), None);
     assert_eq!(who(&with(&format!("[{}1]", "1,".repeat(400_000)))), somebody);
     assert_eq!(who(&with(&format!("{}{}", "[".repeat(100), "]".repeat(100)))), somebody);
     for depth in [1_000, 100_000, 500_000] {

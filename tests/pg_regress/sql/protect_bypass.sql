@@ -81,6 +81,29 @@ GRANT bypass_grantee TO authenticated;
 SELECT tenancy.protect_table('docs', resource => 'bypass_docs');
 REVOKE bypass_grantee FROM authenticated;
 
+-- the tenant column renamed, and dropped with the policy that needs it
+CREATE TABLE notes (tenant_id uuid, title text);
+INSERT INTO notes VALUES (:a, 'a1'), (:b, 'b1');
+GRANT SELECT ON notes TO authenticated;
+SELECT tenancy.protect_table('notes', resource => 'bypass_docs');
+CREATE POLICY everything ON notes USING (true);
+ALTER TABLE notes RENAME tenant_id TO org;
+SELECT options ->> 'tenant_column' AS tenant_column FROM tenancy.protected_tables WHERE table_id = 'notes'::regclass;
+BEGIN;
+SELECT FROM tenancy.act_as(:alice, :a);
+SELECT title FROM notes;
+ROLLBACK;
+ALTER TABLE notes DROP COLUMN org CASCADE;
+BEGIN;
+SELECT FROM tenancy.act_as(:alice, :a);
+SELECT title FROM notes;
+ROLLBACK;
+SELECT tenancy.protect_table('notes', resource => 'bypass_docs', add_column => true, backfill => :a);
+BEGIN;
+SELECT FROM tenancy.act_as(:alice, :a);
+SELECT title FROM notes;
+ROLLBACK;
+
 -- views: with security_invoker the reader's rights count; without it the view owner's do. The identity is
 -- the reader's in both, so a view of an ordinary owner shows the reader's tenant, but that of a superuser or
 -- BYPASSRLS role shows everything

@@ -1,0 +1,119 @@
+-- Every command on every table, tried as each kind of actor. What is printed is the table in docs/security.md;
+-- tests/unit/tests/security_matrix.rs compares them.
+\set a '''3a700000-0000-0000-0000-00000000000a'''
+\set b '''3a700000-0000-0000-0000-00000000000b'''
+INSERT INTO tenancy.tenants (id, slug, name) VALUES (:a, 'matrix-a', 'A'), (:b, 'matrix-b', 'B');
+SELECT tenancy.create_permission('matrix.read') IS NOT NULL, tenancy.create_role('mx_plain', '{matrix.read}') IS NOT NULL;
+SELECT count(tenancy.create_role('mx ' || name, ARRAY[name])) AS roles_of_one_permission FROM tenancy.permissions WHERE builtin;
+-- In both tenants alike: members 1 to 3 (4 in b), of whom 2 will hold a permission more; roles, a group with member 3.
+SELECT count(tenancy.add_member(t, ('3a700000-0000-0000-0000-00000000000' || u)::uuid, '{mx_plain}')) AS members
+  FROM (VALUES (:a::uuid, 1), (:a, 2), (:a, 3), (:b, 4)) v (t, u);
+INSERT INTO tenancy.roles (id, tenant_id, name) VALUES ('3a700000-0000-0000-0000-000000000011', :a, 'mx own'), ('3a700000-0000-0000-0000-000000000012', :a, 'mx senior'),
+    ('3a700000-0000-0000-0000-000000000013', NULL, 'mx_other'), ('3a700000-0000-0000-0000-000000000021', :b, 'mx own'), ('3a700000-0000-0000-0000-000000000022', :b, 'mx senior');
+INSERT INTO tenancy.groups (id, tenant_id, name) VALUES ('3a700000-0000-0000-0000-000000000031', :a, 'mx group'), ('3a700000-0000-0000-0000-000000000041', :b, 'mx group');
+SELECT tenancy.grant_permission('mx own', 'matrix.read', t), tenancy.add_inheritance('mx senior', 'mx own', t), tenancy.grant_role_to_group(t, 'mx group', 'mx_plain') FROM unnest(ARRAY[:a, :b]::uuid[]) t;
+SELECT tenancy.add_group_member(:a, 'mx group', '3a700000-0000-0000-0000-000000000003'), tenancy.add_group_member(:b, 'mx group', '3a700000-0000-0000-0000-000000000004');
+INSERT INTO tenancy.operators (user_id, access) VALUES ('3a700000-0000-0000-0000-000000000005', 'write'), ('3a700000-0000-0000-0000-000000000009', 'read');
+
+-- For SELECT a condition that tells the rows of tenant a; for the rest the command, on rows of tenant a that
+-- are not the actor's own.
+CREATE TEMP TABLE cells (n serial, on_table text, command text, permission text, statement text);
+INSERT INTO cells (on_table, command, permission, statement) VALUES
+    ('tenants', 'SELECT', 'tenant.edit', $$id = $A$$), ('tenants', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.tenants (slug, name) VALUES ('matrix-c', 'C')$$),
+    ('tenants', 'UPDATE of name, slug, metadata', 'tenant.edit', $$UPDATE tenancy.tenants SET name = 'A2', slug = 'matrix-a2', metadata = '{"a":1}' WHERE id = $A$$),
+    ('tenants', 'UPDATE of status, key', 'tenant.edit', $$UPDATE tenancy.tenants SET status = 'read_only', key = 'k' WHERE id = $A$$), ('tenants', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.tenants WHERE id = $A$$),
+    ('members', 'SELECT', 'members.read', $$tenant_id = $A$$), ('members', 'SELECT', 'members.assign', $$tenant_id = $A$$),
+    ('members', 'INSERT', 'members.assign', $$INSERT INTO tenancy.members (tenant_id, user_id) VALUES ($A, '@09')$$),
+    ('members', 'UPDATE of status', 'members.assign', $$UPDATE tenancy.members SET status = 'suspended' WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('members', 'DELETE', 'members.assign', $$DELETE FROM tenancy.members WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('permissions', 'SELECT', 'roles.edit', $$name = 'matrix.read'$$), ('permissions', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.permissions (name) VALUES ('matrix.more')$$),
+    ('permissions', 'UPDATE', 'roles.edit', $$UPDATE tenancy.permissions SET description = 'x' WHERE name = 'matrix.read'$$), ('permissions', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.permissions WHERE name = 'matrix.none'$$),
+    ('roles, of the application', 'SELECT', 'roles.edit', $$name = 'mx_plain'$$), ('roles, of the application', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.roles (name) VALUES ('mx_new')$$),
+    ('roles, of the application', 'UPDATE', 'roles.edit', $$UPDATE tenancy.roles SET description = 'x' WHERE name = 'mx_plain'$$), ('roles, of the application', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.roles WHERE name = 'mx_other'$$),
+    ('roles, of a tenant', 'SELECT', 'roles.edit', $$tenant_id = $A$$), ('roles, of a tenant', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.roles (tenant_id, name) VALUES ($A, 'mx new')$$),
+    ('roles, of a tenant', 'UPDATE of name, description', 'roles.edit', $$UPDATE tenancy.roles SET name = 'mx renamed', description = 'x' WHERE id = '@11'$$),
+    ('roles, of a tenant', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.roles WHERE id = '@11'$$),
+    ('role_permissions', 'SELECT', 'roles.edit', $$role_id = '@11'$$),
+    ('role_permissions', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.role_permissions (role_id, permission) VALUES ('@11', 'roles.edit')$$),
+    ('role_permissions', 'UPDATE', 'roles.edit', $$UPDATE tenancy.role_permissions SET permission = 'roles.edit' WHERE permission = 'matrix.read'$$),
+    ('role_permissions', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.role_permissions WHERE role_id = '@11'$$),
+    ('role_inheritance', 'SELECT', 'roles.edit', $$senior_scope = $A$$),
+    ('role_inheritance', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.role_inheritance (senior_id, junior_id) VALUES ('@11', '@13')$$),
+    ('role_inheritance', 'UPDATE', 'roles.edit', $$UPDATE tenancy.role_inheritance SET junior_id = senior_id WHERE false$$), ('role_inheritance', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.role_inheritance WHERE senior_scope = $A$$),
+    ('groups', 'SELECT', 'groups.edit', $$tenant_id = $A$$), ('groups', 'INSERT', 'groups.edit', $$INSERT INTO tenancy.groups (tenant_id, name) VALUES ($A, 'mx new')$$),
+    ('groups', 'UPDATE of name', 'groups.edit', $$UPDATE tenancy.groups SET name = 'mx renamed' WHERE tenant_id = $A$$), ('groups', 'DELETE', 'groups.edit', $$DELETE FROM tenancy.groups WHERE tenant_id = $A$$),
+    ('group_members', 'SELECT', 'members.read', $$tenant_id = $A$$), ('group_members', 'SELECT', 'groups.edit', $$tenant_id = $A$$),
+    ('group_members', 'INSERT', 'groups.edit', $$INSERT INTO tenancy.group_members (tenant_id, group_id, user_id) VALUES ($A, '@31', '@02')$$),
+    ('group_members', 'UPDATE', 'groups.edit', $$UPDATE tenancy.group_members SET user_id = '@02' WHERE tenant_id = $A$$), ('group_members', 'DELETE', 'groups.edit', $$DELETE FROM tenancy.group_members WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('group_roles', 'SELECT', 'roles.assign', $$tenant_id = $A$$),
+    ('group_roles', 'INSERT', 'roles.assign', $$INSERT INTO tenancy.group_roles (tenant_id, group_id, role_id) VALUES ($A, '@31', '@13')$$),
+    ('group_roles', 'UPDATE', 'roles.assign', $$UPDATE tenancy.group_roles SET role_id = role_id WHERE tenant_id = $A$$), ('group_roles', 'DELETE', 'roles.assign', $$DELETE FROM tenancy.group_roles WHERE tenant_id = $A$$),
+    ('member_roles', 'SELECT', 'members.read', $$tenant_id = $A$$), ('member_roles', 'SELECT', 'roles.assign', $$tenant_id = $A$$),
+    ('member_roles', 'INSERT', 'roles.assign', $$INSERT INTO tenancy.member_roles (tenant_id, user_id, role_id) VALUES ($A, '@03', '@13')$$),
+    ('member_roles', 'UPDATE of expires_at', 'roles.assign', $$UPDATE tenancy.member_roles SET expires_at = 'infinity' WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('member_roles', 'DELETE', 'roles.assign', $$DELETE FROM tenancy.member_roles WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('operators', 'SELECT', 'members.read', $$user_id = '@05'$$), ('operators', 'INSERT', 'members.assign', $$INSERT INTO tenancy.operators (user_id, access) VALUES ('@01', 'read')$$),
+    ('operators', 'UPDATE', 'members.assign', $$UPDATE tenancy.operators SET access = 'write' WHERE user_id = '@09'$$), ('operators', 'DELETE', 'members.assign', $$DELETE FROM tenancy.operators WHERE user_id = '@09'$$),
+    ('protected_tables', 'SELECT', 'tenant.edit', $$true$$), ('protected_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.protected_tables (table_id, root_id) VALUES ('pg_class', 'pg_class')$$),
+    ('protected_tables', 'UPDATE', 'tenant.edit', $$UPDATE tenancy.protected_tables SET options = '{}' WHERE false$$), ('protected_tables', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.protected_tables WHERE false$$),
+    ('cache_signal', 'SELECT', 'tenant.edit', $$true$$);
+
+-- none: no error and no row. refused: 42501, or 42704 for what the actor cannot see. own: his own rows only. tenant: those of his tenant. all: also others'.
+CREATE FUNCTION pg_temp.cell(actor text, c cells) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    command text := replace(replace(c.statement, '$A', '''3a700000-0000-0000-0000-00000000000a'''), '@', '3a700000-0000-0000-0000-0000000000');
+    from_table text := split_part(c.on_table, ',', 1);
+    there bigint;
+    seen bigint;
+    elsewhere bigint;
+    result text;
+BEGIN
+    IF c.command = 'SELECT' THEN
+        EXECUTE format('SELECT count(*) FROM tenancy.%I WHERE %s', from_table, command) INTO there;
+    END IF;
+    PERFORM tenancy.grant_role('3a700000-0000-0000-0000-00000000000a', '3a700000-0000-0000-0000-000000000002', 'mx ' || c.permission);
+    CASE actor
+        WHEN 'anon' THEN PERFORM set_config('request.jwt.claims', '{"role":"anon"}', true), set_config('role', 'anon', true);
+        WHEN 'member' THEN PERFORM tenancy.act_as('3a700000-0000-0000-0000-000000000001');
+        WHEN 'holder' THEN PERFORM tenancy.act_as('3a700000-0000-0000-0000-000000000002');
+        WHEN 'operator' THEN PERFORM tenancy.act_as('3a700000-0000-0000-0000-000000000005');
+        ELSE NULL;
+    END CASE;
+    IF c.command = 'SELECT' THEN
+        EXECUTE format('SELECT count(*) FILTER (WHERE %s), count(*) FROM tenancy.%I', command, from_table) INTO seen, elsewhere;
+        elsewhere := elsewhere - seen;
+        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
+                       WHEN c.on_table = 'operators' AND elsewhere = 0 THEN 'own' WHEN seen < there THEN 'own'
+                       WHEN elsewhere = 0 OR from_table ~ '^role' AND actor <> 'administrator' THEN 'tenant' ELSE 'all' END;
+        IF from_table ~ '^role' AND actor NOT IN ('administrator', 'anon') THEN
+            -- Of roles the other tenant's are looked for by name: those of the application are everybody's.
+            PERFORM FROM tenancy.roles r WHERE r.tenant_id = '3a700000-0000-0000-0000-00000000000b';
+            result := CASE WHEN FOUND THEN 'LEAK' ELSE result END;
+        END IF;
+    ELSE
+        EXECUTE command;
+        GET DIAGNOSTICS seen = ROW_COUNT;
+        result := CASE WHEN seen > 0 OR c.statement LIKE '%WHERE false' OR c.statement LIKE '%matrix.none%' THEN 'yes' ELSE 'none' END;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'P0UND', MESSAGE = result;
+EXCEPTION WHEN OTHERS THEN
+    RETURN CASE SQLSTATE WHEN 'P0UND' THEN SQLERRM WHEN '42501' THEN 'refused' WHEN '42704' THEN 'refused' ELSE SQLSTATE || ' ' || SQLERRM END;
+END
+$$;
+\pset format unaligned
+\pset tuples_only on
+SELECT '| table | command | anon | member | holder of | the same, holding it | operator (write) | administrator |'
+UNION ALL SELECT '|---|---|---|---|---|---|---|---|';
+SELECT concat('| ', on_table, ' | ', command, ' | ', pg_temp.cell('anon', c), ' | ', pg_temp.cell('member', c), ' | `', permission, '` | ', pg_temp.cell('holder', c), ' | ', pg_temp.cell('operator', c), ' | ', pg_temp.cell('administrator', c), ' |')
+  FROM cells c ORDER BY n;
+-- TRUNCATE, REFERENCES and TRIGGER are nobody's but the owner's.
+SELECT count(*) FROM pg_class t, unnest(ARRAY['anon', 'authenticated']) r, unnest(ARRAY['TRUNCATE', 'REFERENCES', 'TRIGGER']) p
+ WHERE t.relnamespace = 'tenancy'::regnamespace AND t.relkind = 'r' AND has_table_privilege(r, t.oid, p);
+-- Every table has its rows above.
+SELECT relname FROM pg_class WHERE relnamespace = 'tenancy'::regnamespace AND relkind = 'r' AND relname NOT IN (SELECT split_part(on_table, ',', 1) FROM cells);
+
+\pset tuples_only off
+DELETE FROM tenancy.operators WHERE user_id::text LIKE '3a700000%';
+SELECT tenancy.drop_tenant(:a), tenancy.drop_tenant(:b);
+SELECT count(*) AS roles_left FROM tenancy.roles, LATERAL (SELECT tenancy.drop_role(name, cascade => true)) d WHERE name LIKE 'mx%';
+SELECT tenancy.drop_permission('matrix.read', cascade => true);
