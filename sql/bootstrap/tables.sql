@@ -10,7 +10,7 @@ BEGIN
       FROM pg_catalog.pg_namespace n
       JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
      WHERE n.nspname = 'tenancy' AND r.rolname <> current_user AND NOT r.rolsuper;
-    IF FOUND THEN
+    IF found IS NOT NULL THEN
         RAISE EXCEPTION 'schema "tenancy" belongs to role "%"', found USING
             ERRCODE = '55000',
             HINT = 'Its owner could replace what the extension puts there. Drop or rename the schema, then run CREATE EXTENSION again.';

@@ -4,7 +4,8 @@ use crate::cache;
 use crate::claims::Claims;
 use crate::claims::validity::Validity;
 use crate::pg::{role, setting};
-use crate::rbac::grants::Explanation;
+use crate::rbac::grants::{Explanation, TenantStatus};
+use crate::rbac::pattern::Pattern;
 use crate::rbac::{Id, format_id, hierarchy};
 use crate::session::identity::Identity;
 use crate::session::{self, Source, Verdict};
@@ -165,12 +166,16 @@ fn about_tenant(identity: &Identity, findings: &mut Vec<Finding>) {
 
 fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
     let Some(user) = identity.user else { return };
+    let mut read_only = false;
     if settings::authority_is_claims() {
         for tenant in identity.access.tenants.keys() {
             say(findings, "membership", format!("{}: by the token", format_id(tenant)), "");
         }
     } else if let Some(mut explanation) = cache::explain(&user) {
         explanation.grants.memberships.sort_by_key(|m| m.tenant);
+        read_only = explanation.grants.memberships.iter().any(|m| {
+            Some(&m.tenant) == identity.tenant() && m.tenant_status == TenantStatus::ReadOnly
+        });
         about_roles(&explanation, findings);
     }
     let Some(tenant) = identity.tenant() else { return };
@@ -192,7 +197,13 @@ fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
             findings,
             "permissions lacking",
             lacking.join(", "),
-            "Granted through a role: tenancy.grant_permission() to a role, tenancy.grant_role() to the member.",
+            match read_only {
+                true => "The tenant is read-only: only permissions named *.read hold.",
+                false => {
+                    "Granted through a role: tenancy.grant_permission() to a role, tenancy.grant_role() to the \
+                     member."
+                }
+            },
         );
     }
 }
@@ -251,7 +262,13 @@ fn about_policies(identity: &Identity, findings: &mut Vec<Finding>) {
             findings,
             "policy",
             format!("{policy} names permission {permission}, which is not registered and so held by nobody"),
-            "tenancy.create_permission() registers it.",
+            match Pattern::parse(&permission) {
+                Some(Pattern::Exact(_)) => "tenancy.create_permission() registers it.",
+                _ => {
+                    "A check names one permission, as in docs.read. Wildcards are granted to roles, and no check \
+                     asks for one."
+                }
+            },
         );
     }
     if setting::show(settings::CLAIMS_NAME).is_some_and(|value| value.is_empty()) && identity.user.is_none() {

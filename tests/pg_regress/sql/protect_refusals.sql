@@ -58,7 +58,9 @@ ROLLBACK;
 -- what is no ordinary table
 SELECT tenancy.protect_table(NULL);
 SELECT tenancy.protect_table('docs_missing');
+\set VERBOSITY default
 SELECT tenancy.protect_table('docs_view');
+\set VERBOSITY sqlstate
 SELECT tenancy.protect_table('docs_matview');
 SELECT tenancy.protect_table('docs_foreign');
 SELECT tenancy.protect_table('docs_temp');
