@@ -30,8 +30,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
 }
 
-// The order in which the extension's SQL is put together. Functions written in Rust come between the
-// bootstrap and what requires them.
+// The extension's SQL, in order. Functions written in Rust come after the bootstrap.
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["tables"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["helpers"]);

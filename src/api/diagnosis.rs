@@ -11,8 +11,9 @@ use crate::session::identity::Identity;
 use crate::session::{self, Source, Verdict};
 use crate::settings;
 use pgrx::prelude::*;
+use std::collections::BTreeSet;
 
-const UNREGISTERED: &str = include_str!("../../sql/queries/unregistered_permissions.sql");
+const POLICY_PERMISSIONS: &str = include_str!("../../sql/queries/policy_permissions.sql");
 
 type Finding = (String, String, Option<String>);
 
@@ -241,23 +242,42 @@ fn about_roles(explanation: &Explanation, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The permissions among a call's arguments as `pg_get_expr` writes them: `'docs.read'::text`, by itself or in
+/// ARRAY[...], or `'{docs.read,docs.edit}'::text[]`.
+fn named_permissions(arguments: &str) -> impl Iterator<Item = String> {
+    let pieces: Vec<&str> = arguments.split('\'').collect();
+    let literals = pieces.get(1..).unwrap_or_default().chunks(2).flat_map(|piece| match piece {
+        [literal, cast, ..] if cast.starts_with("::text[]") => literal
+            .trim_matches(['{', '}'])
+            .split(',')
+            .map(|name| name.trim_matches([' ', '"']).to_owned())
+            .filter(|name| !name.is_empty())
+            .collect(),
+        [literal, cast, ..] if cast.starts_with("::text") => vec![(*literal).to_owned()],
+        _ => Vec::new(),
+    });
+    literals.collect::<Vec<_>>().into_iter()
+}
+
 /// A policy that names a permission nobody registered denies everybody.
 fn about_policies(identity: &Identity, findings: &mut Vec<Finding>) {
     let catalogue = match identity.user {
         Some(_) => identity.access.catalogue.clone(),
         None => cache::catalogue(),
     };
-    let named: Vec<(String, String)> = Spi::connect(|client| {
-        let rows = client.select(UNREGISTERED, None, &[])?;
+    let calls: Vec<(String, String)> = Spi::connect(|client| {
+        let rows = client.select(POLICY_PERMISSIONS, None, &[])?;
         rows.map(|row| {
             Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<String>(2)?.unwrap_or_default()))
         })
         .collect::<pgrx::spi::Result<Vec<_>>>()
     })
     .unwrap_or_default();
-    for (policy, permission) in
-        named.into_iter().filter(|(_, permission)| catalogue.bit(permission).is_none())
-    {
+    let named: BTreeSet<(String, String)> = calls
+        .iter()
+        .flat_map(|(policy, arguments)| named_permissions(arguments).map(|name| (policy.clone(), name)))
+        .collect();
+    for (policy, permission) in named.into_iter().filter(|(_, name)| catalogue.bit(name).is_none()) {
         say(
             findings,
             "policy",

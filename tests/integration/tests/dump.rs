@@ -236,7 +236,7 @@ fn a_custom_format_dump_restores_by_pg_restore() {
 }
 
 /// Postgres takes data of tables for independent when it loads by several jobs, and an extension's tables, whose
-/// foreign keys are there already, are not: so ours go first, by one. docs/guides says so.
+/// foreign keys are there already, are not: so ours go first, by one. docs/reference/protect_table.md tells.
 #[test]
 fn a_directory_dump_restores_by_parallel_jobs_once_our_own_tables_are_in() {
     let path = dump("jobs", &["-Fd", "-j2"]);

@@ -19,7 +19,7 @@ INSERT INTO fresh_one VALUES (1);
 PREPARE held AS SELECT tenancy.has_permission('fresh.read') AS read, tenancy.has_permission('fresh.edit') AS edit, tenancy.operator_access() AS operator FROM fresh_one;
 
 -- Three that end one after the other.
-SELECT clock_timestamp() + '1 s' AS first, clock_timestamp() + '1.4 s' AS second, clock_timestamp() + '1.8 s' AS third \gset
+SELECT clock_timestamp() + '1 s' AS first, clock_timestamp() + '1.7 s' AS second, clock_timestamp() + '2.4 s' AS third \gset
 SELECT tenancy.grant_role(:'tenant', :'user_id', 'fresh_reader', :'first'),
        tenancy.grant_role(:'tenant', :'user_id', 'fresh_editor', :'second');
 INSERT INTO tenancy.operators (user_id, access, expires_at) VALUES (:'user_id', 'read', :'third');

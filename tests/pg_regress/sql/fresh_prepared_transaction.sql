@@ -34,6 +34,19 @@ SELECT tenancy.has_permission('fresh.read');
 COMMIT PREPARED 'fresh_committed';
 SELECT tenancy.has_permission('fresh.read');
 
+-- None of this rests on the session's hearing its own message: here the announcing function says nothing.
+\c -
+SET tenancy.claims_scope = 'session';
+SET request.jwt.claims = :'ann';
+BEGIN;
+CREATE OR REPLACE FUNCTION tenancy.signal_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+INSERT INTO tenancy.member_roles (tenant_id, user_id, role_id, granted_by)
+VALUES (:'tenant', :'user_id', 'f0000000-0000-0000-0000-0000000000d1', :'user_id');
+SELECT tenancy.has_permission('fresh.read');
+PREPARE TRANSACTION 'fresh_rolled_back';
+SELECT tenancy.has_permission('fresh.read');
+ROLLBACK PREPARED 'fresh_rolled_back';
+
 -- And claims end with the preparing.
 RESET request.jwt.claims;
 RESET tenancy.claims_scope;

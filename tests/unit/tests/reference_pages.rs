@@ -1,0 +1,76 @@
+//! The reference pages name what the regress tests saw: every error, setting, table and public function.
+
+use std::fs;
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn cells(line: &str) -> Vec<String> {
+    line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+}
+
+/// Whether a message fits a documented one, in which `<…>` stands for anything.
+fn fits(message: &str, pattern: &str) -> bool {
+    let Some((literal, rest)) = pattern.split_once('<') else { return message == pattern };
+    let Some(message) = message.strip_prefix(literal) else { return false };
+    let (_, rest) = rest.split_once('>').expect("< without >");
+    (0..=message.len()).filter(|at| message.is_char_boundary(*at)).any(|at| fits(&message[at..], rest))
+}
+
+#[test]
+fn every_error_that_was_raised_is_documented_with_its_sqlstate_and_constraint() {
+    let page = read("docs/reference/errors.md");
+    let (_, each) = page.split_once("## Each").expect("docs/reference/errors.md: no section Each");
+    let documented: Vec<Vec<String>> = each.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+    let expected = read("tests/pg_regress/expected/errors.out");
+    let raised: Vec<Vec<String>> = expected.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+    assert!(raised.len() > 40, "the test printed {} errors", raised.len());
+    for error in &raised {
+        let [state, message, constraint] = error.as_slice() else { panic!("{error:?}") };
+        let found = documented.iter().any(|row| {
+            row[0] == *state && fits(message, &row[1]) && row[2].contains(constraint.as_str())
+        });
+        assert!(found, "docs/reference/errors.md has no row for {state} {message} {constraint}");
+    }
+}
+
+/// The first column of a psql table that has this header.
+fn first_column(expected: &str, header: &str) -> Vec<String> {
+    let mut lines = expected.lines().skip_while(|line| !line.trim_start().starts_with(header)).skip(2);
+    lines
+        .by_ref()
+        .take_while(|line| !line.starts_with('(') && !line.is_empty())
+        .map(|line| line.split('|').next().unwrap_or_default().trim().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_setting_is_documented() {
+    let settings = first_column(&read("tests/pg_regress/expected/tenant_settings.out"), "name  ");
+    let page = read("docs/reference/settings.md");
+    assert!(settings.len() > 10, "{settings:?}");
+    for setting in settings {
+        assert!(page.contains(&format!("| `{setting}` |")), "docs/reference/settings.md: {setting}");
+    }
+}
+
+#[test]
+fn every_function_of_everybody_and_every_table_is_documented() {
+    let expected = read("tests/pg_regress/expected/privileges.out");
+    let functions = first_column(&expected, "public_function");
+    let page = read("docs/reference/functions.md");
+    assert!(functions.len() > 20, "{functions:?}");
+    for function in functions {
+        let name = function.trim_start_matches("tenancy.").split('(').next().unwrap_or_default();
+        assert!(page.contains(&format!("`{name}(")), "docs/reference/functions.md: {function}");
+    }
+    let tables = first_column(&expected, "relname      | rls");
+    let page = read("docs/reference/tables.md");
+    assert!(tables.len() > 10, "{tables:?}");
+    for table in tables {
+        assert!(page.contains(&format!("| `{table}` |")), "docs/reference/tables.md: {table}");
+    }
+}
