@@ -60,7 +60,7 @@ impl Site {
 
 /// One text argument, one answer for the whole moment.
 fn answer_of_name(call: &mut Call, question: impl FnOnce(&Identity, &str) -> bool) -> Reply {
-    let Some(name) = call.text(0) else { return Reply::Null };
+    let Some(name) = call.name(0) else { return Reply::Null };
     if let Some(site) = call.site::<Site>()
         && site.stands_for(name)
     {
@@ -97,7 +97,7 @@ fn has_role(call: &mut Call) -> Reply {
 
 /// A tenant that differs by row and a permission that hardly does: warm, one hash probe and one bit.
 fn has_permission_in(call: &mut Call) -> Reply {
-    let (Some(tenant), Some(name)) = (call.uuid(0), call.text(1)) else { return Reply::Null };
+    let (Some(tenant), Some(name)) = (call.uuid(0), call.name(1)) else { return Reply::Null };
     if let Some(site) = call.site::<Site>()
         && site.stands_for(name)
     {
@@ -144,7 +144,7 @@ fn can_see_tenant(call: &mut Call) -> Reply {
 }
 
 fn has_role_in(call: &mut Call) -> Reply {
-    let Some(name) = call.text(1) else { return Reply::Null };
+    let Some(name) = call.name(1) else { return Reply::Null };
     let Ok(name) = std::str::from_utf8(name) else { return Reply::Bool(false) };
     answer_of_tenant(call, |identity, tenant| {
         identity.access.open(tenant).is_some_and(|access| access.application_roles.contains(name))
@@ -152,7 +152,7 @@ fn has_role_in(call: &mut Call) -> Reply {
 }
 
 fn has_tenant_role(call: &mut Call) -> Reply {
-    let Some(name) = call.text(1) else { return Reply::Null };
+    let Some(name) = call.name(1) else { return Reply::Null };
     let Ok(name) = std::str::from_utf8(name) else { return Reply::Bool(false) };
     answer_of_tenant(call, |identity, tenant| {
         identity.access.open(tenant).is_some_and(|access| access.tenant_roles.contains(name))
@@ -160,8 +160,8 @@ fn has_tenant_role(call: &mut Call) -> Reply {
 }
 
 /// A NULL among the names is a name nobody holds.
-fn holds_name(identity: &Identity, tenant: &Id, name: &Option<Vec<u8>>) -> bool {
-    let name = name.as_deref().and_then(|name| std::str::from_utf8(name).ok());
+fn holds_name(identity: &Identity, tenant: &Id, name: Option<&[u8]>) -> bool {
+    let name = name.and_then(|name| std::str::from_utf8(name).ok());
     name.is_some_and(|name| holds(identity, tenant, name))
 }
 

@@ -174,9 +174,11 @@ fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
         }
     } else if let Some(mut explanation) = cache::explain(&user) {
         explanation.grants.memberships.sort_by_key(|m| m.tenant);
-        read_only = explanation.grants.memberships.iter().any(|m| {
-            Some(&m.tenant) == identity.tenant() && m.tenant_status == TenantStatus::ReadOnly
-        });
+        read_only = explanation
+            .grants
+            .memberships
+            .iter()
+            .any(|m| Some(&m.tenant) == identity.tenant() && m.tenant_status == TenantStatus::ReadOnly);
         about_roles(&explanation, findings);
     }
     let Some(tenant) = identity.tenant() else { return };

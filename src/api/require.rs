@@ -2,6 +2,7 @@
 //! other error SQLSTATE 22000.
 
 use crate::error::Error;
+use crate::pg::call::LONGEST_NAME;
 use crate::session;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -16,6 +17,11 @@ fn require_permission_in(tenant: Option<pgrx::Uuid>, permission: Option<&str>) -
     Ok(require(Some(tenant), permission)?)
 }
 
+/// As much of a name as any has: what is asked for may be of any length.
+fn shown(name: &str) -> String {
+    name.chars().take(LONGEST_NAME).collect()
+}
+
 /// `tenant` is absent for the active tenant; a NULL tenant is nobody's.
 fn require(tenant: Option<Option<pgrx::Uuid>>, permission: Option<&str>) -> Result<(), Error> {
     let name = permission.ok_or(Error::NullPermission)?;
@@ -27,7 +33,7 @@ fn require(tenant: Option<Option<pgrx::Uuid>>, permission: Option<&str>) -> Resu
     let bit = identity.access.catalogue.bit(name);
     match tenant.zip(bit) {
         Some((tenant, bit)) if identity.access.holds(&tenant, bit) => Ok(()),
-        _ if identity.user.is_none() => Err(Error::IdentityRequired(name.to_owned())),
-        _ => Err(Error::PermissionRequired(name.to_owned())),
+        _ if identity.user.is_none() => Err(Error::IdentityRequired(shown(name))),
+        _ => Err(Error::PermissionRequired(shown(name))),
     }
 }

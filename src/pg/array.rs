@@ -1,6 +1,7 @@
 //! Arrays of the two element types policies use.
 
 use pgrx::pg_sys::{self, Datum, Oid};
+use std::marker::PhantomData;
 
 /// A uuid[] in the current memory context.
 pub fn of_uuids(ids: &[[u8; 16]]) -> Datum {
@@ -18,30 +19,45 @@ pub fn of_uuids(ids: &[[u8; 16]]) -> Datum {
     }
 }
 
-/// The elements of a text[]: `None` for a NULL one.
-///
-/// # Safety
-/// `array` is a non-null datum of type text[].
-pub unsafe fn texts(array: Datum) -> Vec<Option<Vec<u8>>> {
-    let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-    // SAFETY: the caller's promise; deconstruct_array gives `count` datums and flags, palloc'd.
-    unsafe {
-        let raw = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
-        pg_sys::deconstruct_array(
-            raw,
-            Oid::from(pg_sys::TEXTOID),
-            -1,
-            false,
-            pg_sys::TYPALIGN_INT as std::ffi::c_char,
-            &raw mut elements,
-            &raw mut nulls,
-            &raw mut count,
-        );
-        (0..usize::try_from(count).unwrap_or(0))
-            .map(|i| {
-                let null = *nulls.add(i);
-                (!null).then(|| super::function::text_bytes(*elements.add(i)).to_vec())
-            })
-            .collect()
+/// The elements of a text[], in place: `None` for a NULL one.
+#[derive(Clone, Copy)]
+pub struct Texts<'a> {
+    elements: *const Datum,
+    nulls: *const bool,
+    count: usize,
+    during: PhantomData<&'a ()>,
+}
+
+impl<'a> Texts<'a> {
+    /// # Safety
+    /// `array` is a non-null datum of type text[] that lives as long as `'a`, as does the current memory context.
+    pub unsafe fn of(array: Datum) -> Self {
+        let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        // SAFETY: the caller's promise; deconstruct_array gives `count` datums and flags, palloc'd.
+        unsafe {
+            let raw = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+            pg_sys::deconstruct_array(
+                raw,
+                Oid::from(pg_sys::TEXTOID),
+                -1,
+                false,
+                pg_sys::TYPALIGN_INT as std::ffi::c_char,
+                &raw mut elements,
+                &raw mut nulls,
+                &raw mut count,
+            );
+        }
+        Self { elements, nulls, count: usize::try_from(count).unwrap_or(0), during: PhantomData }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        (0..self.count).map(move |i| {
+            // SAFETY: both hold `count` elements; one that is not NULL is a text.
+            unsafe { (!*self.nulls.add(i)).then(|| super::function::text_bytes(*self.elements.add(i))) }
+        })
     }
 }

@@ -1,9 +1,13 @@
 //! One call of a function by the function manager: its arguments, and what is remembered at its call site.
 
+use super::array::Texts;
 use super::function;
 use pgrx::pg_sys::{self, Datum};
 use std::any::TypeId;
 use std::marker::PhantomData;
+
+/// In bytes, and well beyond what the tables admit as a name or a claim has as a path.
+pub const LONGEST_NAME: usize = 1024;
 
 pub struct Call<'c> {
     raw: pg_sys::FunctionCallInfo,
@@ -51,10 +55,17 @@ impl<'c> Call<'c> {
         self.argument(index).map(|datum| unsafe { function::text_bytes(datum) })
     }
 
-    /// Argument of type text[].
-    pub fn texts(&self, index: usize) -> Option<Vec<Option<Vec<u8>>>> {
-        // SAFETY: declared text[] in SQL.
-        self.argument(index).map(|datum| unsafe { super::array::texts(datum) })
+    /// Argument of type text that names something. What is longer than any name is answered as the empty
+    /// name, which nothing has: a copy of it in Rust's memory could end the server, as running out of that does.
+    #[inline]
+    pub fn name(&self, index: usize) -> Option<&'c [u8]> {
+        self.text(index).map(|text| if text.len() > LONGEST_NAME { b"" } else { text })
+    }
+
+    /// Argument of type text[], in place.
+    pub fn texts(&self, index: usize) -> Option<Texts<'c>> {
+        // SAFETY: declared text[] in SQL; datum and any detoasted copy outlive the call.
+        self.argument(index).map(|datum| unsafe { Texts::of(datum) })
     }
 
     /// Whether the trigger manager calls; a trigger function must refuse anybody else.

@@ -183,7 +183,7 @@ impl Number {
 
 /// Whether a name is free to be defined: unknown, or a placeholder somebody has set.
 pub fn is_definable(name: &CStr) -> bool {
-    if show(name).is_none() {
+    if !exists(name) {
         return true;
     }
     // SAFETY: the name exists, so missing_ok changes nothing (guc.c).
@@ -206,13 +206,22 @@ pub fn show(name: &CStr) -> Option<String> {
     }
 }
 
-/// The same as bytes, for what anybody may have written.
-pub fn bytes(name: &CStr) -> Vec<u8> {
+/// The same as bytes, for what anybody may have written, of any length: no more than `most` of them.
+pub fn bytes(name: &CStr, most: usize) -> Vec<u8> {
     // SAFETY: as in `show`.
     unsafe {
         let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
-        if value.is_null() { Vec::new() } else { CStr::from_ptr(value).to_bytes().to_vec() }
+        if value.is_null() {
+            return Vec::new();
+        }
+        let value = CStr::from_ptr(value).to_bytes();
+        value.get(..most).unwrap_or(value).to_vec()
     }
+}
+
+pub fn exists(name: &CStr) -> bool {
+    // SAFETY: missing_ok, unrestricted; the string is not read.
+    unsafe { !pg_sys::GetConfigOption(name.as_ptr(), true, false).is_null() }
 }
 
 /// Sets a text setting to '' as plain SET would, so that it outlives the transaction as ''.

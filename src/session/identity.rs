@@ -86,12 +86,6 @@ fn claimed(principal: &Principal) -> AccessMap {
     let patterns: Vec<Pattern> = principal.permissions.clone();
     let roles = HashMap::from([(role, Role { patterns, ..Role::default() })]);
     let grants = Grants { memberships, roles, operator: principal.operator, next_expiry: None };
-    let mut map = resolve(&grants, cache::catalogue());
-    // The role was a vehicle; tokens name no roles.
-    for access in map.tenants.values_mut() {
-        if let Some(access) = Rc::get_mut(access) {
-            access.application_roles.clear();
-        }
-    }
-    map
+    // The role is a vehicle: it has no name, so nobody has it by name.
+    resolve(&grants, cache::catalogue())
 }

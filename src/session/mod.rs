@@ -4,7 +4,7 @@ pub mod identity;
 mod tenant;
 
 use crate::cache;
-use crate::claims::Claims;
+use crate::claims::{Claims, MAX_BYTES};
 use crate::claims::principal::ClaimPaths;
 use crate::pg::{setting, xact};
 use crate::settings;
@@ -77,8 +77,13 @@ fn end_claims() {
         CHANGED.set(false);
     }
     // Nobody tells of changes to a setting that is not ours, and below a SET LOCAL of '' may lie a SET.
-    if !settings::owns_claims() && setting::show(settings::CLAIMS_NAME).is_some() {
+    if !settings::owns_claims() && setting::exists(settings::CLAIMS_NAME) {
         setting::blank(settings::CLAIMS_NAME);
+    }
+    // So with headers, when one of them was named after the library had been loaded.
+    let reads_headers = !settings::TENANT_HEADER.is_empty();
+    if reads_headers && !settings::owns_headers() && setting::exists(settings::HEADERS_NAME) {
+        setting::blank(settings::HEADERS_NAME);
     }
 }
 
@@ -123,7 +128,7 @@ fn claims() -> Rc<Claims> {
     if settings::owns_claims() {
         return settings::CLAIMS.with(parsed);
     }
-    parsed(&setting::bytes(settings::CLAIMS_NAME))
+    parsed(&setting::bytes(settings::CLAIMS_NAME, MAX_BYTES + 1))
 }
 
 fn parsed(raw: &[u8]) -> Rc<Claims> {
@@ -142,7 +147,7 @@ fn parsed(raw: &[u8]) -> Rc<Claims> {
                 tokens.remove(0);
             }
             // What is too long to parse is not worth keeping either.
-            if raw.len() <= crate::claims::MAX_BYTES {
+            if raw.len() <= MAX_BYTES {
                 tokens.push((raw.to_vec(), Rc::clone(&claims)));
             }
         });
@@ -154,11 +159,11 @@ fn parsed(raw: &[u8]) -> Rc<Claims> {
 fn compared_settings() -> Vec<u8> {
     let mut text = Vec::new();
     if !settings::owns_claims() {
-        text.extend(setting::bytes(settings::CLAIMS_NAME));
+        text.extend(setting::bytes(settings::CLAIMS_NAME, MAX_BYTES + 1));
         text.push(0);
     }
     if !settings::owns_headers() && !settings::TENANT_HEADER.is_empty() {
-        text.extend(setting::bytes(settings::HEADERS_NAME));
+        text.extend(setting::bytes(settings::HEADERS_NAME, MAX_BYTES + 1));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! Choosing the active tenant. The first source that is present decides: if it is refused, there is none.
 
+use crate::claims::MAX_BYTES;
 use crate::claims::principal::{Hint, Principal};
 use crate::pg::setting;
 use crate::rbac::Id;
@@ -80,10 +81,10 @@ fn header() -> Option<Hint> {
         return None;
     }
     let raw = match settings::owns_headers() {
-        true => settings::HEADERS.with(<[u8]>::to_vec),
-        false => setting::bytes(settings::HEADERS_NAME),
+        true => settings::HEADERS.with(|raw| raw.get(..=MAX_BYTES).unwrap_or(raw).to_vec()),
+        false => setting::bytes(settings::HEADERS_NAME, MAX_BYTES + 1),
     };
-    if raw.is_empty() || raw.len() > crate::claims::MAX_BYTES {
+    if raw.is_empty() || raw.len() > MAX_BYTES {
         return None;
     }
     let headers: Value = serde_json::from_slice(&raw).ok()?;

@@ -3,7 +3,7 @@
 use crate::guardian::Guardian;
 use crate::{Session, required};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub struct Cluster {
@@ -136,15 +136,15 @@ impl Cluster {
     /// Runs a program that must succeed, and gives back what it printed.
     #[track_caller]
     pub fn succeed(&self, command: &mut Command) -> String {
-        // A server started by pg_ctl would keep a pipe open for ever.
-        let log = self.dir.join("output");
-        let file = || std::fs::File::create(&log).expect("the cluster's directory is writable");
-        let Output { status, stdout, .. } =
-            command.stderr(file()).output_unless_server().expect("the program starts");
-        let errors = std::fs::read_to_string(&log).unwrap_or_default();
-        let server = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-        assert!(status.success(), "{command:?} failed: {errors}\n{server}");
-        String::from_utf8(stdout).expect("output is text")
+        let output = command.output().expect("the program starts");
+        if !output.status.success() {
+            let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+            panic!(
+                "{command:?} failed: {}\nThe server's log:\n{log}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        String::from_utf8(output.stdout).expect("output is text")
     }
 
     /// Runs a script by psql, which stops at the first error.
@@ -176,22 +176,5 @@ impl Cluster {
     /// `options` as in PGOPTIONS.
     pub fn try_connect(&self, database: &str, role: &str, options: &str) -> Result<Session, postgres::Error> {
         Session::open(self.host(), 5432, database, role, options)
-    }
-}
-
-trait OutputUnlessServer {
-    fn output_unless_server(&mut self) -> std::io::Result<Output>;
-}
-
-impl OutputUnlessServer for Command {
-    fn output_unless_server(&mut self) -> std::io::Result<Output> {
-        let starts_a_server = self.get_args().any(|argument| argument == "start");
-        match starts_a_server {
-            true => {
-                let status = self.stdout(std::process::Stdio::null()).status()?;
-                Ok(Output { status, stdout: Vec::new(), stderr: Vec::new() })
-            }
-            false => self.stdout(std::process::Stdio::piped()).output(),
-        }
     }
 }

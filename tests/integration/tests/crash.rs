@@ -86,7 +86,9 @@ fn a_backend_killed_in_mid_write_leaves_nothing_of_its_transaction() {
     ));
     kill(writer.pid());
     eventually("the server is up again", || {
-        cluster.try_connect("work", "postgres", "").is_ok_and(|mut session| session.code("SELECT 1") == "00000")
+        cluster
+            .try_connect("work", "postgres", "")
+            .is_ok_and(|mut session| session.code("SELECT 1") == "00000")
     });
     let mut admin = cluster.connect("work");
     assert_eq!(admin.rows("SELECT * FROM tenancy.member_roles ORDER BY 1, 2, 3"), before);
@@ -113,7 +115,11 @@ fn a_server_that_dies_under_writers_comes_back_with_whole_transactions_only() {
                             match session.try_rows(&transaction(&mut random, number)) {
                                 Ok(_) => confirmed.push(number),
                                 // Rules and deadlocks; the writer goes on.
-                                Err(error) if error.as_db_error().is_some_and(|e| !e.code().code().starts_with("57")) => {
+                                Err(error)
+                                    if error
+                                        .as_db_error()
+                                        .is_some_and(|e| !e.code().code().starts_with("57")) =>
+                                {
                                     let _ = session.try_rows("ROLLBACK");
                                 }
                                 Err(_) => break,
@@ -131,7 +137,10 @@ fn a_server_that_dies_under_writers_comes_back_with_whole_transactions_only() {
         assert!(confirmed.len() > 20, "{} transactions were committed", confirmed.len());
         let mut admin = cluster.connect("work");
         let numbers: Vec<String> = confirmed.iter().map(u64::to_string).collect();
-        let lost = format!("SELECT count(*) FROM unnest('{{{}}}'::int[]) n WHERE n NOT IN (SELECT n FROM told)", numbers.join(","));
+        let lost = format!(
+            "SELECT count(*) FROM unnest('{{{}}}'::int[]) n WHERE n NOT IN (SELECT n FROM told)",
+            numbers.join(",")
+        );
         assert_eq!(admin.number(&lost), 0, "what was confirmed is there");
         assert_consistent(&mut admin);
         assert_answers_are_the_tables(&cluster);

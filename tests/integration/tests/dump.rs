@@ -74,7 +74,9 @@ fn dump(name: &str, options: &[&str]) -> PathBuf {
 }
 
 fn restore(database: &str, options: &[&str], dump: &PathBuf) {
-    CLUSTER.succeed(CLUSTER.program("pg_restore").args(["--exit-on-error", "-d", database]).args(options).arg(dump));
+    CLUSTER.succeed(
+        CLUSTER.program("pg_restore").args(["--exit-on-error", "-d", database]).args(options).arg(dump),
+    );
 }
 
 fn run_script(database: &str, dump: &std::path::Path) {
@@ -150,7 +152,8 @@ fn assert_restored(database: &str, triggers_as_before: bool) {
         assert_eq!(before.0, after.0, "the tables");
         assert_same(&before.0, after.1, before.1);
     }
-    let keep = |row: &Row| triggers_as_before || !row[1].as_deref().is_some_and(|text| text.contains("ON tenancy."));
+    let keep =
+        |row: &Row| triggers_as_before || !row[1].as_deref().is_some_and(|text| text.contains("ON tenancy."));
     let [before, after] =
         [&mut origin, &mut restored].map(|session| defences(session).into_iter().filter(keep).collect());
     assert_same("defences", after, before);
@@ -193,7 +196,11 @@ fn assert_protected(database: &str) {
     assert_eq!(chosen(2, 1, &insert(1)), "1000");
     assert_eq!(chosen(2, 1, &insert(2)), "42501");
     assert_eq!(chosen(3, 2, &insert(2)), "42501", "tenant 2 is read-only");
-    assert_eq!(chosen(1, 1, "SELECT count(DISTINCT tenant_id) FROM events"), "2", "membership, and both are his");
+    assert_eq!(
+        chosen(1, 1, "SELECT count(DISTINCT tenant_id) FROM events"),
+        "2",
+        "membership, and both are his"
+    );
     assert_eq!(chosen(3, 2, "SELECT count(DISTINCT tenant_id) FROM events"), "0", "no permission on events");
     let moved = format!("UPDATE docs SET tenant_id = '{}'", tenant(2));
     assert!(["42501", "23514"].contains(&chosen(1, 1, &moved).as_str()));
@@ -260,7 +267,8 @@ fn data_alone_restores_where_the_schema_is_already() {
 /// It leaves ALWAYS and REPLICA triggers in the state ORIGIN: then nothing is remembered, and it is told.
 #[test]
 fn restored_with_disable_triggers_answers_are_right_and_diagnose_says_what_to_mend() {
-    let (schema, data) = (dump("schema2", &["--schema-only"]), dump("quiet", &["--data-only", "--disable-triggers"]));
+    let (schema, data) =
+        (dump("schema2", &["--schema-only"]), dump("quiet", &["--data-only", "--disable-triggers"]));
     empty_database("quiet");
     run_script("quiet", &schema);
     run_script("quiet", &data);
@@ -281,7 +289,8 @@ fn restored_with_disable_triggers_answers_are_right_and_diagnose_says_what_to_me
     admin.run(&format!("SET session_replication_role = replica; {revoke}; RESET session_replication_role"));
     assert!(!reader.holds("tenancy.has_permission('docs.update')"));
     // The hints are the cure.
-    let hints = admin.rows("SELECT substring(hint from 'ALTER TABLE.*') FROM tenancy.diagnose() WHERE topic = 'cache'");
+    let hints = admin
+        .rows("SELECT substring(hint from 'ALTER TABLE.*') FROM tenancy.diagnose() WHERE topic = 'cache'");
     for hint in hints.iter().flatten().flatten() {
         admin.run(hint.trim_end_matches('.'));
     }
@@ -299,7 +308,10 @@ fn the_restored_database_can_be_worked_with_and_dumped_again() {
     assert_eq!(admin.code("DELETE FROM tenancy.roles WHERE name = 'owner'"), "42501", "built-in is built-in");
     assert_eq!(admin.code("SELECT tenancy.add_inheritance('viewer', 'chief')"), "0LP01");
     admin.run("CREATE TABLE events_more PARTITION OF events DEFAULT");
-    assert!(admin.holds("(SELECT relforcerowsecurity FROM pg_class WHERE relname = 'events_more')"), "new partitions too");
+    assert!(
+        admin.holds("(SELECT relforcerowsecurity FROM pg_class WHERE relname = 'events_more')"),
+        "new partitions too"
+    );
     admin.run("DROP TABLE events_more");
     let second = CLUSTER.host().join("second.dump");
     CLUSTER.succeed(CLUSTER.program("pg_dump").arg("-f").arg(&second).arg("again"));

@@ -19,7 +19,8 @@ fn database(name: &str, encoding: &str) -> Session {
 
 /// Bytes as SQL can write them whatever they are; NUL, which no text holds, is left out.
 fn literal(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().filter(|byte| **byte != 0).map(|byte| format!("\\x{byte:02x}")).collect();
+    let digits: String =
+        bytes.iter().filter(|byte| **byte != 0).map(|byte| format!("\\x{byte:02x}")).collect();
     format!("E'{digits}'")
 }
 
@@ -83,7 +84,8 @@ fn ask(session: &mut Session, claims: &[u8], chosen: &[u8], name: &[u8]) -> (i64
     }
 }
 
-const INVALID: [&[u8]; 6] = [b"\xff\xfe", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"docs.read\x80"];
+const INVALID: [&[u8]; 6] =
+    [b"\xff\xfe", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"docs.read\x80"];
 
 #[test]
 fn bytes_that_are_no_utf8_deny_and_raise_nothing_in_an_sql_ascii_database() {
@@ -95,7 +97,12 @@ fn bytes_that_are_no_utf8_deny_and_raise_nothing_in_an_sql_ascii_database() {
     assert!(yes > 8 && who.is_some(), "the honest one is let in: {yes}");
     let nobody = (0, None);
     for bad in INVALID {
-        let spoilt = |text: &str| text.as_bytes().iter().flat_map(|b| if *b == b'@' { bad.to_vec() } else { vec![*b] }).collect::<Vec<u8>>();
+        let spoilt = |text: &str| {
+            text.as_bytes()
+                .iter()
+                .flat_map(|b| if *b == b'@' { bad.to_vec() } else { vec![*b] })
+                .collect::<Vec<u8>>()
+        };
         let id = user(1);
         for template in [
             "@".to_owned(),
@@ -105,7 +112,11 @@ fn bytes_that_are_no_utf8_deny_and_raise_nothing_in_an_sql_ascii_database() {
             format!("{{\"sub\": \"{id}\", \"name\": \"@\"}}"),
             format!("{{\"sub\": \"{id}\", \"@\": 1}}"),
         ] {
-            assert_eq!(ask(&mut session, &spoilt(&template), b"", b"docs.read"), nobody, "{template} with {bad:?}");
+            assert_eq!(
+                ask(&mut session, &spoilt(&template), b"", b"docs.read"),
+                nobody,
+                "{template} with {bad:?}"
+            );
         }
         // A tenant is named, badly: no tenant, though the user stays who he is.
         let tenant_id = [tenant(1).to_string().as_bytes(), bad].concat();
@@ -125,7 +136,9 @@ fn bytes_that_are_no_utf8_deny_and_raise_nothing_in_an_sql_ascii_database() {
     admin.run(&format!("UPDATE tenancy.tenants SET key = {}, name = {}", literal(b"\xff"), literal(b"\xfe")));
     admin.run(&format!(
         "INSERT INTO tenancy.member_roles (tenant_id, user_id, role_id)
-         SELECT '{}', '{}', id FROM tenancy.roles WHERE name LIKE 'r%'", tenant(1), user(1)
+         SELECT '{}', '{}', id FROM tenancy.roles WHERE name LIKE 'r%'",
+        tenant(1),
+        user(1)
     ));
     let sql = format!(
         "SELECT set_config('request.jwt.claims', {}, true) IS NULL; SELECT tenancy.has_role({}), tenancy.has_permission('docs.read'),
@@ -152,8 +165,28 @@ fn rich_claims() -> String {
 /// A few bytes changed, put in, taken out, repeated or cut off.
 fn mutate(random: &mut Random, from: &[u8]) -> Vec<u8> {
     const SPICE: &[&[u8]] = &[
-        b"\"", b"{", b"}", b"[", b"]", b",", b":", b"\\u0000", b"\\ud800", b"\\", b"null", b"1e999", b"-", b"\xff", b"\xc3",
-        b"sub", b"\"sub\":", b"\"exp\":0,", b"\"exp\":\"x\",", b"00000000-0000-0000-0000-000000000000", b"\x7f", b"\x01",
+        b"\"",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"\\u0000",
+        b"\\ud800",
+        b"\\",
+        b"null",
+        b"1e999",
+        b"-",
+        b"\xff",
+        b"\xc3",
+        b"sub",
+        b"\"sub\":",
+        b"\"exp\":0,",
+        b"\"exp\":\"x\",",
+        b"00000000-0000-0000-0000-000000000000",
+        b"\x7f",
+        b"\x01",
     ];
     let mut bytes = from.to_vec();
     for _ in 0..=random.below(5) {
@@ -209,7 +242,11 @@ fn fuzz(name: &str, encoding: &str, valid: fn(&[u8]) -> bool) {
                     literal(&claims)
                 ));
             }
-            assert!(who.is_some() || yes == 0, "nobody holds nothing: {:?}", String::from_utf8_lossy(&claims));
+            assert!(
+                who.is_some() || yes == 0,
+                "nobody holds nothing: {:?}",
+                String::from_utf8_lossy(&claims)
+            );
             if who.is_some() && encoding == "UTF8" {
                 let by_jsonb = admin.value(&format!("SELECT by_jsonb({})", literal(&claims)));
                 assert_eq!(who, by_jsonb, "{:?}", String::from_utf8_lossy(&claims));

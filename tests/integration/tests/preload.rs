@@ -48,7 +48,11 @@ const HIDDEN: &str = "SELECT count(*) FROM docs WHERE may_read(tenant_id)";
 
 fn assert_in_workers(session: &mut Session, query: &str) {
     let plan = session.rows(&format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {query}"));
-    let launched = plan.iter().flatten().flatten().any(|line| line.contains("Workers Launched: ") && !line.ends_with(": 0"));
+    let launched = plan
+        .iter()
+        .flatten()
+        .flatten()
+        .any(|line| line.contains("Workers Launched: ") && !line.ends_with(": 0"));
     assert!(launched, "{plan:?}");
 }
 
@@ -74,7 +78,9 @@ fn a_plan_that_names_the_function_loads_the_library_before_its_workers_start() {
     let mut session = in_parallel(&NOT_PRELOADED, "direct");
     assert_eq!(session.number(DIRECT), 5000);
     assert_in_workers(&mut session, DIRECT);
-    assert!(session.holds("EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'library' AND hint IS NOT NULL)"));
+    assert!(
+        session.holds("EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'library' AND hint IS NOT NULL)")
+    );
 }
 
 #[test]
@@ -86,7 +92,9 @@ fn preloaded_either_way_workers_answer_as_the_leader_does() {
             assert_eq!(session.number(query), 5000);
             assert_in_workers(&mut session, query);
         }
-        assert!(session.holds("EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'library' AND hint IS NULL)"));
+        assert!(
+            session.holds("EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'library' AND hint IS NULL)")
+        );
         // Neither staler nor wider: others' revokes, and claims set since.
         admin.run("SELECT tenancy.revoke_permission('viewer', 'docs.read')");
         assert_eq!(session.number(HIDDEN), 0);
@@ -109,7 +117,9 @@ fn an_unset_claims_setting_reads_empty_once_the_library_owns_it() {
     assert_eq!(session.value(unset), None);
     session.run("SELECT tenancy.current_user_id()");
     assert_eq!(session.value(unset).as_deref(), Some(""), "and no longer NULL");
-    let mut compared = NOT_PRELOADED.try_connect("unset", "postgres", "-c tenancy.own_claims_setting=off").expect("connects");
+    let mut compared = NOT_PRELOADED
+        .try_connect("unset", "postgres", "-c tenancy.own_claims_setting=off")
+        .expect("connects");
     compared.run("SELECT tenancy.current_user_id()");
     assert_eq!(compared.value(unset), None, "which it stays where the setting is not ours");
 }
@@ -139,12 +149,18 @@ fn settings_of_trust_made_up_before_the_library_loads_do_not_take() {
     for (name, value) in TRUST {
         session.run(&format!("SET {name} = '{value}'"));
     }
-    session.run(&format!("BEGIN; SET LOCAL ROLE authenticated; SET LOCAL request.jwt.claims = '{}'", claimant()));
+    session.run(&format!(
+        "BEGIN; SET LOCAL ROLE authenticated; SET LOCAL request.jwt.claims = '{}'",
+        claimant()
+    ));
     assert!(!session.holds("tenancy.has_permission('docs.update')"));
     assert_eq!(values(&mut session), defaults);
     // By SET LOCAL, in the transaction that loads it.
     let mut session = NOT_PRELOADED.connect_as("trust", "authenticator");
-    session.run(&format!("BEGIN; SET LOCAL ROLE authenticated; SET LOCAL request.jwt.claims = '{}'", claimant()));
+    session.run(&format!(
+        "BEGIN; SET LOCAL ROLE authenticated; SET LOCAL request.jwt.claims = '{}'",
+        claimant()
+    ));
     for (name, value) in TRUST {
         session.run(&format!("SET LOCAL {name} = '{value}'"));
     }
@@ -157,20 +173,25 @@ fn settings_of_trust_made_up_before_the_library_loads_do_not_take() {
 /// A token that claims more than the tables give.
 fn claimant() -> serde_json::Value {
     let mut claims = bearer(user(1));
-    claims["app_metadata"] = serde_json::json!({ "tenant_id": tenant(1).to_string(), "perms": ["docs.update"] });
+    claims["app_metadata"] =
+        serde_json::json!({ "tenant_id": tenant(1).to_string(), "perms": ["docs.update"] });
     claims
 }
 
 #[test]
 fn settings_of_trust_in_connection_options_do_not_take() {
     let options: Vec<String> = TRUST.iter().map(|(name, value)| format!("-c {name}={value}")).collect();
-    for (cluster, database) in [(&*NOT_PRELOADED, "options"), (&*BY_SESSION, "options"), (&*SHARED, "options")] {
+    for (cluster, database) in
+        [(&*NOT_PRELOADED, "options"), (&*BY_SESSION, "options"), (&*SHARED, "options")]
+    {
         let mut honest = prepare(cluster, database);
         let values = |session: &mut Session| TRUST.map(|(name, _)| session.text(&format!("SHOW {name}")));
         let defaults = values(&mut honest);
         match cluster.try_connect(database, "authenticator", &options.join(" ")) {
             // Where the library is there already, Postgres refuses the connection.
-            Err(error) => assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{}", explain(&error)),
+            Err(error) => {
+                assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{}", explain(&error))
+            }
             Ok(mut session) => {
                 session.begin_request(&claimant(), "READ COMMITTED");
                 assert!(!session.holds("tenancy.has_permission('docs.update')"));
@@ -202,7 +223,11 @@ fn claims_set_before_the_library_loads_end_as_all_others_do() {
     prepare(&NOT_PRELOADED, "early");
     for set in ["SET LOCAL", "SET"] {
         let mut session = NOT_PRELOADED.connect_as("early", "authenticator");
-        session.run(&format!("BEGIN; {set} request.jwt.claims = '{}'; {set} tenancy.tenant_id = '{}'", bearer(user(1)), tenant(1)));
+        session.run(&format!(
+            "BEGIN; {set} request.jwt.claims = '{}'; {set} tenancy.tenant_id = '{}'",
+            bearer(user(1)),
+            tenant(1)
+        ));
         session.run("SET LOCAL ROLE authenticated");
         assert!(session.holds("tenancy.has_permission('docs.read')"), "{set}");
         session.run("SAVEPOINT s; SET LOCAL request.jwt.claims = ''");
@@ -247,7 +272,13 @@ const CONVERSATION: &[&str] = &[
     ":ask",
     // A prepared statement, often enough for a generic plan.
     "PREPARE ask AS :ask",
-    "EXECUTE ask", "EXECUTE ask", "EXECUTE ask", "EXECUTE ask", "EXECUTE ask", "EXECUTE ask", "EXECUTE ask",
+    "EXECUTE ask",
+    "EXECUTE ask",
+    "EXECUTE ask",
+    "EXECUTE ask",
+    "EXECUTE ask",
+    "EXECUTE ask",
+    "EXECUTE ask",
     "SET LOCAL request.jwt.claims = ':1'",
     "EXECUTE ask",
     "SET LOCAL request.jwt.claims = ''",
@@ -315,7 +346,8 @@ fn comparing_the_claims_gives_the_answers_that_owning_them_gives() {
         let owned = converse(cluster, database);
         admin.run("ALTER DATABASE modes SET tenancy.own_claims_setting = off");
         let compared = converse(cluster, database);
-        let finding = "EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'claims' AND finding LIKE '%is compared%')";
+        let finding =
+            "EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'claims' AND finding LIKE '%is compared%')";
         assert!(cluster.connect(database).holds(finding), "the second conversation was in the other mode");
         for (one, other) in owned.iter().zip(&compared) {
             assert_eq!(one, other);

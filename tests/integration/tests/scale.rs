@@ -5,7 +5,8 @@ use pg_tenancy_integration::{Cluster, Session, resident_kilobytes, tenant, user}
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start("scale", "autovacuum = off\nmax_wal_size = 4GB"));
+static CLUSTER: LazyLock<Cluster> =
+    LazyLock::new(|| Cluster::start("scale", "autovacuum = off\nmax_wal_size = 4GB"));
 
 /// Measuring beside each other would measure each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -51,7 +52,11 @@ fn assert_bounded(database: &str, kilobytes: u64, limit: Duration) {
     let (may, first) = timed("first load", || ask(&mut session, 1));
     assert!(may);
     let after = resident_kilobytes(pid);
-    println!("cached: {} kB, backend grew by {} kB", cached_bytes(&mut session) / 1024, after.saturating_sub(before));
+    println!(
+        "cached: {} kB, backend grew by {} kB",
+        cached_bytes(&mut session) / 1024,
+        after.saturating_sub(before)
+    );
     let mut other = CLUSTER.connect(database);
     let (_, twelve) = timed("12 loads", || {
         for _ in 0..6 {
@@ -132,7 +137,10 @@ fn ten_thousand_permissions() {
     assert_bounded("permissions", 60_000, Duration::from_secs(10));
     let mut session = CLUSTER.connect("permissions");
     session.run(&format!("BEGIN; SET LOCAL request.jwt.claims = '{{\"sub\": \"{}\"}}'", user(1)));
-    assert_eq!(session.number("SELECT count(*) FROM tenancy.permissions WHERE tenancy.has_permission(name)"), 9_991);
+    assert_eq!(
+        session.number("SELECT count(*) FROM tenancy.permissions WHERE tenancy.has_permission(name)"),
+        9_991
+    );
 }
 
 #[test]
@@ -150,10 +158,16 @@ fn a_hundred_levels_of_inheritance() {
     });
     assert_eq!(admin.code("SELECT tenancy.add_inheritance('level100', 'level0')"), "0LP01");
     assert_eq!(admin.code("SELECT tenancy.add_inheritance('level100', 'viewer')"), "0LP01");
-    assert!(admin.request_holds(user(1), "tenancy.has_permission('docs.update') AND tenancy.has_role('level100')"));
+    assert!(
+        admin
+            .request_holds(user(1), "tenancy.has_permission('docs.update') AND tenancy.has_role('level100')")
+    );
     assert_bounded("levels", 20_000, Duration::from_secs(5));
     admin.run("SELECT tenancy.remove_inheritance('level49', 'level50')");
-    assert!(!admin.request_holds(user(1), "tenancy.has_permission('docs.update') OR tenancy.has_role('level100')"));
+    assert!(
+        !admin
+            .request_holds(user(1), "tenancy.has_permission('docs.update') OR tenancy.has_role('level100')")
+    );
 }
 
 #[test]
@@ -172,7 +186,8 @@ fn a_hundred_thousand_holders_of_one_role() {
     });
     let (mut session, pid, before) = warm("holders");
     assert!(ask(&mut session, 100_000));
-    let (_, edit) = timed("the role edited", || admin.run("SELECT tenancy.revoke_permission('viewer', 'docs.read')"));
+    let (_, edit) =
+        timed("the role edited", || admin.run("SELECT tenancy.revoke_permission('viewer', 'docs.read')"));
     let (may, reload) = timed("a holder's next statement", || ask(&mut session, 100_000));
     assert!(!may);
     admin.run("SELECT tenancy.grant_permission('viewer', 'docs.read')");

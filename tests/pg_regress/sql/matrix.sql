@@ -10,8 +10,9 @@ SELECT count(tenancy.add_member(t, ('3a700000-0000-0000-0000-00000000000' || u):
   FROM (VALUES (:a::uuid, 1), (:a, 2), (:a, 3), (:b, 4)) v (t, u);
 INSERT INTO tenancy.roles (id, tenant_id, name) VALUES ('3a700000-0000-0000-0000-000000000011', :a, 'mx own'), ('3a700000-0000-0000-0000-000000000012', :a, 'mx senior'),
     ('3a700000-0000-0000-0000-000000000013', NULL, 'mx_other'), ('3a700000-0000-0000-0000-000000000021', :b, 'mx own'), ('3a700000-0000-0000-0000-000000000022', :b, 'mx senior');
-INSERT INTO tenancy.groups (id, tenant_id, name) VALUES ('3a700000-0000-0000-0000-000000000031', :a, 'mx group'), ('3a700000-0000-0000-0000-000000000041', :b, 'mx group');
+INSERT INTO tenancy.groups (id, tenant_id, name) VALUES ('3a700000-0000-0000-0000-000000000031', :a, 'mx group'), ('3a700000-0000-0000-0000-000000000032', :a, 'mx mine'), ('3a700000-0000-0000-0000-000000000041', :b, 'mx group');
 SELECT tenancy.grant_permission('mx own', 'matrix.read', t), tenancy.add_inheritance('mx senior', 'mx own', t), tenancy.grant_role_to_group(t, 'mx group', 'mx_plain') FROM unnest(ARRAY[:a, :b]::uuid[]) t;
+SELECT tenancy.add_group_member(:a, 'mx mine', '3a700000-0000-0000-0000-000000000001'), tenancy.add_group_member(:a, 'mx mine', '3a700000-0000-0000-0000-000000000002');
 SELECT tenancy.add_group_member(:a, 'mx group', '3a700000-0000-0000-0000-000000000003'), tenancy.add_group_member(:b, 'mx group', '3a700000-0000-0000-0000-000000000004');
 INSERT INTO tenancy.operators (user_id, access) VALUES ('3a700000-0000-0000-0000-000000000005', 'write'), ('3a700000-0000-0000-0000-000000000009', 'read');
 
@@ -26,6 +27,10 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('members', 'INSERT', 'members.assign', $$INSERT INTO tenancy.members (tenant_id, user_id) VALUES ($A, '@09')$$),
     ('members', 'UPDATE of status', 'members.assign', $$UPDATE tenancy.members SET status = 'suspended' WHERE tenant_id = $A AND user_id = '@03'$$),
     ('members', 'DELETE', 'members.assign', $$DELETE FROM tenancy.members WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('members', 'UPDATE of status', 'members.read', $$UPDATE tenancy.members SET status = 'suspended' WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('members', 'DELETE', 'members.read', $$DELETE FROM tenancy.members WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('members, his own row', 'UPDATE of status', 'members.assign', $$UPDATE tenancy.members SET status = 'active' WHERE user_id = tenancy.current_user_id()$$),
+    ('members, his own row', 'DELETE', 'members.assign', $$DELETE FROM tenancy.members WHERE user_id = tenancy.current_user_id()$$),
     ('permissions', 'SELECT', 'roles.edit', $$name = 'matrix.read'$$), ('permissions', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.permissions (name) VALUES ('matrix.more')$$),
     ('permissions', 'UPDATE', 'roles.edit', $$UPDATE tenancy.permissions SET description = 'x' WHERE name = 'matrix.read'$$), ('permissions', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.permissions WHERE name = 'matrix.none'$$),
     ('roles, of the application', 'SELECT', 'roles.edit', $$name = 'mx_plain'$$), ('roles, of the application', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.roles (name) VALUES ('mx_new')$$),
@@ -34,17 +39,19 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('roles, of a tenant', 'UPDATE of name, description', 'roles.edit', $$UPDATE tenancy.roles SET name = 'mx renamed', description = 'x' WHERE id = '@11'$$),
     ('roles, of a tenant', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.roles WHERE id = '@11'$$),
     ('role_permissions', 'SELECT', 'roles.edit', $$role_id = '@11'$$),
-    ('role_permissions', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.role_permissions (role_id, permission) VALUES ('@11', 'roles.edit')$$),
+    ('role_permissions', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.role_permissions (role_id, permission) VALUES ('@12', 'matrix.read')$$),
     ('role_permissions', 'UPDATE', 'roles.edit', $$UPDATE tenancy.role_permissions SET permission = 'roles.edit' WHERE permission = 'matrix.read'$$),
     ('role_permissions', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.role_permissions WHERE role_id = '@11'$$),
     ('role_inheritance', 'SELECT', 'roles.edit', $$senior_scope = $A$$),
     ('role_inheritance', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.role_inheritance (senior_id, junior_id) VALUES ('@11', '@13')$$),
     ('role_inheritance', 'UPDATE', 'roles.edit', $$UPDATE tenancy.role_inheritance SET junior_id = senior_id WHERE false$$), ('role_inheritance', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.role_inheritance WHERE senior_scope = $A$$),
     ('groups', 'SELECT', 'groups.edit', $$tenant_id = $A$$), ('groups', 'INSERT', 'groups.edit', $$INSERT INTO tenancy.groups (tenant_id, name) VALUES ($A, 'mx new')$$),
-    ('groups', 'UPDATE of name', 'groups.edit', $$UPDATE tenancy.groups SET name = 'mx renamed' WHERE tenant_id = $A$$), ('groups', 'DELETE', 'groups.edit', $$DELETE FROM tenancy.groups WHERE tenant_id = $A$$),
+    ('groups', 'UPDATE of name', 'groups.edit', $$UPDATE tenancy.groups SET name = 'mx renamed' WHERE id = '@31'$$), ('groups', 'DELETE', 'groups.edit', $$DELETE FROM tenancy.groups WHERE tenant_id = $A$$),
     ('group_members', 'SELECT', 'members.read', $$tenant_id = $A$$), ('group_members', 'SELECT', 'groups.edit', $$tenant_id = $A$$),
     ('group_members', 'INSERT', 'groups.edit', $$INSERT INTO tenancy.group_members (tenant_id, group_id, user_id) VALUES ($A, '@31', '@02')$$),
-    ('group_members', 'UPDATE', 'groups.edit', $$UPDATE tenancy.group_members SET user_id = '@02' WHERE tenant_id = $A$$), ('group_members', 'DELETE', 'groups.edit', $$DELETE FROM tenancy.group_members WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('group_members', 'UPDATE', 'groups.edit', $$UPDATE tenancy.group_members SET added_at = now() WHERE tenant_id = $A$$), ('group_members', 'DELETE', 'groups.edit', $$DELETE FROM tenancy.group_members WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('group_members', 'DELETE', 'members.read', $$DELETE FROM tenancy.group_members WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('group_members, his own row', 'DELETE', 'groups.edit', $$DELETE FROM tenancy.group_members WHERE user_id = tenancy.current_user_id()$$),
     ('group_roles', 'SELECT', 'roles.assign', $$tenant_id = $A$$),
     ('group_roles', 'INSERT', 'roles.assign', $$INSERT INTO tenancy.group_roles (tenant_id, group_id, role_id) VALUES ($A, '@31', '@13')$$),
     ('group_roles', 'UPDATE', 'roles.assign', $$UPDATE tenancy.group_roles SET role_id = role_id WHERE tenant_id = $A$$), ('group_roles', 'DELETE', 'roles.assign', $$DELETE FROM tenancy.group_roles WHERE tenant_id = $A$$),
@@ -52,6 +59,10 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('member_roles', 'INSERT', 'roles.assign', $$INSERT INTO tenancy.member_roles (tenant_id, user_id, role_id) VALUES ($A, '@03', '@13')$$),
     ('member_roles', 'UPDATE of expires_at', 'roles.assign', $$UPDATE tenancy.member_roles SET expires_at = 'infinity' WHERE tenant_id = $A AND user_id = '@03'$$),
     ('member_roles', 'DELETE', 'roles.assign', $$DELETE FROM tenancy.member_roles WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('member_roles', 'UPDATE of expires_at', 'members.read', $$UPDATE tenancy.member_roles SET expires_at = 'infinity' WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('member_roles', 'DELETE', 'members.read', $$DELETE FROM tenancy.member_roles WHERE tenant_id = $A AND user_id = '@03'$$),
+    ('member_roles, his own row', 'UPDATE of expires_at', 'roles.assign', $$UPDATE tenancy.member_roles SET expires_at = 'infinity' WHERE user_id = tenancy.current_user_id()$$),
+    ('member_roles, his own row', 'DELETE', 'roles.assign', $$DELETE FROM tenancy.member_roles WHERE user_id = tenancy.current_user_id()$$),
     ('operators', 'SELECT', 'members.read', $$user_id = '@05'$$), ('operators', 'INSERT', 'members.assign', $$INSERT INTO tenancy.operators (user_id, access) VALUES ('@01', 'read')$$),
     ('operators', 'UPDATE', 'members.assign', $$UPDATE tenancy.operators SET access = 'write' WHERE user_id = '@09'$$), ('operators', 'DELETE', 'members.assign', $$DELETE FROM tenancy.operators WHERE user_id = '@09'$$),
     ('protected_tables', 'SELECT', 'tenant.edit', $$true$$), ('protected_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.protected_tables (table_id, root_id) VALUES ('pg_class', 'pg_class')$$),

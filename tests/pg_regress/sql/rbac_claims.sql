@@ -17,9 +17,9 @@ BEGIN
     PERFORM set_config('request.jwt.claims', replace(format('{"sub":"3bac2000-0000-0000-0000-000000000001"%s}', members), '#', '3bac2000-0000-0000-0000-00000000000'), true);
     RETURN concat_ws(' ', 'in ' || coalesce(right(tenancy.current_tenant_id()::text, 1), '-'),
         '| of ' || coalesce((SELECT string_agg(right(t::text, 1), '') FROM unnest(tenancy.tenant_ids()) t), '-'),
-        '| active: ' || coalesce((SELECT string_agg(p.name, ' ' ORDER BY p.name COLLATE "C") FROM tenancy.permissions p WHERE tenancy.has_permission(p.name) AND NOT p.builtin), '-'),
-        '| b: ' || coalesce((SELECT string_agg(p.name, ' ' ORDER BY p.name COLLATE "C") FROM tenancy.permissions p WHERE tenancy.has_permission(b, p.name) AND NOT p.builtin), '-'),
-        CASE WHEN tenancy.has_role('claimed_writer') OR tenancy.has_role(b, 'claimed_writer') THEN '| role' END, '| operator ' || tenancy.operator_access(),
+        '| active: ' || coalesce((SELECT string_agg(p.name, ' ' ORDER BY p.name COLLATE "C") FROM tenancy.permissions p WHERE tenancy.has_permission(p.name) AND p.name LIKE 'claimed.%'), '-'),
+        '| b: ' || coalesce((SELECT string_agg(p.name, ' ' ORDER BY p.name COLLATE "C") FROM tenancy.permissions p WHERE tenancy.has_permission(b, p.name) AND p.name LIKE 'claimed.%'), '-'),
+        CASE WHEN tenancy.has_role('claimed_writer') OR tenancy.has_role(b, 'claimed_writer') THEN '| role' END, CASE WHEN tenancy.has_role('') THEN '| nameless role!' END, '| operator ' || tenancy.operator_access(),
         CASE WHEN tenancy.has_permission('claimed.fly') THEN '| unregistered!' END);
 END
 $$;

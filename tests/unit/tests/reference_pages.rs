@@ -24,15 +24,17 @@ fn fits(message: &str, pattern: &str) -> bool {
 fn every_error_that_was_raised_is_documented_with_its_sqlstate_and_constraint() {
     let page = read("docs/reference/errors.md");
     let (_, each) = page.split_once("## Each").expect("docs/reference/errors.md: no section Each");
-    let documented: Vec<Vec<String>> = each.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+    let documented: Vec<Vec<String>> =
+        each.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
     let expected = read("tests/pg_regress/expected/errors.out");
-    let raised: Vec<Vec<String>> = expected.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+    let raised: Vec<Vec<String>> =
+        expected.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
     assert!(raised.len() > 40, "the test printed {} errors", raised.len());
     for error in &raised {
         let [state, message, constraint] = error.as_slice() else { panic!("{error:?}") };
-        let found = documented.iter().any(|row| {
-            row[0] == *state && fits(message, &row[1]) && row[2].contains(constraint.as_str())
-        });
+        let found = documented
+            .iter()
+            .any(|row| row[0] == *state && fits(message, &row[1]) && row[2].contains(constraint.as_str()));
         assert!(found, "docs/reference/errors.md has no row for {state} {message} {constraint}");
     }
 }

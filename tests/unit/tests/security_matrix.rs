@@ -19,8 +19,10 @@ fn rows(text: &str) -> Vec<Vec<String>> {
 #[test]
 fn the_documented_matrix_is_the_one_that_was_tried() {
     let page = read("docs/security.md");
-    let (_, rest) = page.split_once("<!-- matrix:begin -->").expect("docs/security.md: no <!-- matrix:begin -->");
-    let (documented, _) = rest.split_once("<!-- matrix:end -->").expect("docs/security.md: no <!-- matrix:end -->");
+    let (_, rest) =
+        page.split_once("<!-- matrix:begin -->").expect("docs/security.md: no <!-- matrix:begin -->");
+    let (documented, _) =
+        rest.split_once("<!-- matrix:end -->").expect("docs/security.md: no <!-- matrix:end -->");
     let (documented, tried) = (rows(documented), rows(&read("tests/pg_regress/expected/matrix.out")));
     assert!(tried.len() > 50, "the test printed {} rows", tried.len());
     for (documented, tried) in documented.iter().zip(&tried) {
