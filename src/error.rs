@@ -21,29 +21,37 @@ pub enum Error {
 }
 
 impl Error {
-    fn report(self) -> ErrorReport {
-        let message = self.to_string();
-        let (code, detail, hint) = match self {
-            Self::LoadedInParallel => (
+    /// Raises. Only an `ErrorReport` keeps its SQLSTATE through pgrx.
+    pub fn raise(self) -> ! {
+        std::panic::panic_any(ErrorReport::from(self))
+    }
+}
+
+impl From<Error> for ErrorReport {
+    fn from(error: Error) -> Self {
+        use Error::*;
+        let message = error.to_string();
+        let (code, detail, hint) = match error {
+            LoadedInParallel => (
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "PostgreSQL loses the request's settings when they are first defined in a parallel worker.",
                 "Add pg_tenancy to session_preload_libraries, for example: \
                  ALTER DATABASE ... SET session_preload_libraries = 'pg_tenancy'.",
             ),
-            Self::PermissionRequired(_) => (
+            PermissionRequired(_) => (
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 "",
                 "SELECT * FROM tenancy.diagnose() shows what the present identity holds and why.",
             ),
-            Self::IdentityRequired(_) => (
+            IdentityRequired(_) => (
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 "request.jwt.claims is unset, malformed or expired, or its sub is not a uuid.",
                 "SELECT * FROM tenancy.diagnose() says which.",
             ),
-            Self::NullPermission => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
-            Self::NotATrigger(_) => (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", ""),
+            NullPermission => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
+            NotATrigger(_) => (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", ""),
         };
-        let mut report = ErrorReport::new(code, message, "");
+        let mut report = Self::new(code, message, "");
         if !detail.is_empty() {
             report = report.set_detail(detail);
         }
@@ -51,16 +59,5 @@ impl Error {
             report = report.set_hint(hint);
         }
         report
-    }
-
-    /// Raises. Only an `ErrorReport` keeps its SQLSTATE through pgrx.
-    pub fn raise(self) -> ! {
-        std::panic::panic_any(self.report())
-    }
-}
-
-impl From<Error> for ErrorReport {
-    fn from(error: Error) -> Self {
-        error.report()
     }
 }

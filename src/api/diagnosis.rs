@@ -191,7 +191,7 @@ fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
     };
     say(findings, "permissions", finding, "");
     // What is registered and not held: the list to look a denied permission up in.
-    let lacking: Vec<&str> = (0..identity.access.catalogue.len())
+    let lacking: Vec<&str> = (0..identity.access.catalogue.size())
         .filter(|bit| !access.permissions.contains(*bit))
         .filter_map(|bit| identity.access.catalogue.name(bit))
         .collect();

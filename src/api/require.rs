@@ -1,20 +1,19 @@
-//! Checks that raise, for functions rather than policies. What they return is an `ErrorReport`: pgrx gives any
-//! other error SQLSTATE 22000.
+//! Checks that raise, for functions rather than policies. They raise themselves: what pgrx makes of a returned
+//! error has SQLSTATE 22000.
 
 use crate::error::Error;
 use crate::pg::call::LONGEST_NAME;
 use crate::session;
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 #[pg_extern(stable, parallel_safe)]
-fn require_permission(permission: Option<&str>) -> Result<(), ErrorReport> {
-    Ok(require(None, permission)?)
+fn require_permission(permission: Option<&str>) {
+    require(None, permission).unwrap_or_else(|error| error.raise());
 }
 
 #[pg_extern(stable, parallel_safe, name = "require_permission")]
-fn require_permission_in(tenant: Option<pgrx::Uuid>, permission: Option<&str>) -> Result<(), ErrorReport> {
-    Ok(require(Some(tenant), permission)?)
+fn require_permission_in(tenant: Option<pgrx::Uuid>, permission: Option<&str>) {
+    require(Some(tenant), permission).unwrap_or_else(|error| error.raise());
 }
 
 /// As much of a name as any has: what is asked for may be of any length.

@@ -183,6 +183,6 @@ pub struct Stats {
 }
 
 pub fn stats() -> Stats {
-    let (entries, bytes) = STORE.with_borrow(|store| (store.len(), store.bytes()));
+    let (entries, bytes) = STORE.with_borrow(|store| (store.entries(), store.bytes()));
     Stats { entries, bytes, counters: COUNTERS.get(), invalidations: CLOCK.with(Clock::invalidations) }
 }

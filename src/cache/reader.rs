@@ -84,7 +84,7 @@ macro_rules! table {
         impl $type {
             fn open(schema: Oid) -> Option<Self> {
                 let table = Table::open(scan::relation($table, schema)?)?;
-                $(let $column = table.column(column_name(stringify!($column)), Oid::from(pg_sys::$oid))?;)*
+                $(let $column = table.column(column_name(stringify!($column)), pg_sys::$oid)?;)*
                 Some(Self { table, $($column),* })
             }
         }

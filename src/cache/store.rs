@@ -69,12 +69,8 @@ impl<V: Clone> Store<V> {
         !users.is_empty()
     }
 
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.slots.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
     }
 
     pub fn bytes(&self) -> usize {

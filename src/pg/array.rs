@@ -1,6 +1,6 @@
 //! Arrays of the two element types policies use.
 
-use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::pg_sys::{self, Datum};
 use std::marker::PhantomData;
 
 /// A uuid[] in the current memory context.
@@ -11,7 +11,7 @@ pub fn of_uuids(ids: &[[u8; 16]]) -> Datum {
         Datum::from(pg_sys::construct_array(
             elements.as_mut_ptr(),
             i32::try_from(elements.len()).unwrap_or(i32::MAX),
-            Oid::from(pg_sys::UUIDOID),
+            pg_sys::UUIDOID,
             16,
             false,
             pg_sys::TYPALIGN_CHAR as std::ffi::c_char,
@@ -38,7 +38,7 @@ impl<'a> Texts<'a> {
             let raw = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
             pg_sys::deconstruct_array(
                 raw,
-                Oid::from(pg_sys::TEXTOID),
+                pg_sys::TEXTOID,
                 -1,
                 false,
                 pg_sys::TYPALIGN_INT as std::ffi::c_char,

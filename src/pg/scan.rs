@@ -94,7 +94,7 @@ impl Table {
                     && form.indisready
                     && form.indislive
                     && !form.indcheckxmin
-                    && (*(*index).rd_rel).relam == pg_sys::Oid::from(pg_sys::BTREE_AM_OID)
+                    && (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
                     && form.indkey.values.as_slice(1).first() == Some(&column.number)
                     && pg_sys::RelationGetIndexPredicate(index).is_null();
                 pg_sys::index_close(index, pg_sys::AccessShareLock as i32);

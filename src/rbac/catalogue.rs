@@ -58,12 +58,9 @@ impl Catalogue {
         held
     }
 
-    pub fn len(&self) -> usize {
+    /// How many permissions are registered.
+    pub fn size(&self) -> usize {
         self.entries.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     pub fn bytes(&self) -> usize {

@@ -16,9 +16,10 @@ pub enum Pattern {
     Exact(String),
 }
 
-/// `^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`, and not the reserved word `all`.
+/// `^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`, at most 200 of them, and not the reserved word `all`.
 pub fn is_permission_name(name: &str) -> bool {
     name != "all"
+        && name.len() <= 200
         && name.split('.').all(|part| {
             part.starts_with(|c: char| c.is_ascii_lowercase())
                 && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')

@@ -4,8 +4,8 @@ pub mod identity;
 mod tenant;
 
 use crate::cache;
-use crate::claims::{Claims, MAX_BYTES};
 use crate::claims::principal::ClaimPaths;
+use crate::claims::{Claims, MAX_BYTES};
 use crate::pg::{setting, xact};
 use crate::settings;
 use identity::Identity;

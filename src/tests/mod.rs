@@ -57,9 +57,9 @@ mod tests {
     #[pg_test]
     fn a_column_of_another_type_or_name_is_not_found() {
         let tenants = tenants();
-        assert!(tenants.column(c"id", pg_sys::UUIDOID.into()).is_some());
-        assert!(tenants.column(c"id", pg_sys::TEXTOID.into()).is_none());
-        assert!(tenants.column(c"no_such_column", pg_sys::UUIDOID.into()).is_none());
+        assert!(tenants.column(c"id", pg_sys::UUIDOID).is_some());
+        assert!(tenants.column(c"id", pg_sys::TEXTOID).is_none());
+        assert!(tenants.column(c"no_such_column", pg_sys::UUIDOID).is_none());
     }
 
     #[pg_test]
@@ -67,8 +67,8 @@ mod tests {
         Spi::run("CREATE TABLE t (a uuid, b uuid); ALTER TABLE t DROP COLUMN a").expect("table");
         let oid = Spi::get_one::<pg_sys::Oid>("SELECT 't'::regclass::oid").expect("oid").expect("oid");
         let table = Table::open(oid).expect("table");
-        assert!(table.column(c"a", pg_sys::UUIDOID.into()).is_none());
-        assert!(table.column(c"b", pg_sys::UUIDOID.into()).is_some());
+        assert!(table.column(c"a", pg_sys::UUIDOID).is_none());
+        assert!(table.column(c"b", pg_sys::UUIDOID).is_some());
     }
 
     #[pg_test]
@@ -83,8 +83,8 @@ mod tests {
         let read = || {
             let table = Table::open(oid).expect("table");
             let (k, v) = (
-                table.column(c"k", pg_sys::UUIDOID.into()).expect("k"),
-                table.column(c"v", pg_sys::TEXTOID.into()).expect("v"),
+                table.column(c"k", pg_sys::UUIDOID).expect("k"),
+                table.column(c"v", pg_sys::TEXTOID).expect("v"),
             );
             let key = parse_id("00000000-0000-0000-0000-000000000007").expect("key");
             let mut found = Vec::new();
@@ -105,7 +105,7 @@ mod tests {
     fn nulls_are_read_as_none() {
         member();
         let tenants = tenants();
-        let key = tenants.column(c"key", pg_sys::TEXTOID.into()).expect("key");
+        let key = tenants.column(c"key", pg_sys::TEXTOID).expect("key");
         let mut seen = 0;
         tenants.read(&CatalogSnapshot::take(tenants.oid()), None, |row| {
             seen += 1;
