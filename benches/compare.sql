@@ -1,6 +1,6 @@
 -- Times two queries in turns, ours as an identified user of role authenticated, the other as superuser without
 -- row security, each planned anew; the first turn warms and is not counted.
-CREATE FUNCTION bench.compare(ours text, other text, turns int, OUT ours numeric, OUT other numeric, OUT spread text)
+CREATE FUNCTION bench.compare(ours_query text, other_query text, turns int, OUT ours numeric, OUT other numeric, OUT spread text)
     LANGUAGE plpgsql AS $$
 DECLARE
     ours_ms numeric[] := '{}';
@@ -14,11 +14,11 @@ BEGIN
     FOR turn IN 0..turns LOOP
         PERFORM tenancy.act_as('11111111-0000-4000-8000-000000000001');
         start := clock_timestamp();
-        EXECUTE $1 INTO n;
+        EXECUTE ours_query INTO n;
         a := extract(epoch FROM clock_timestamp() - start) * 1000;
         RESET ROLE;
         start := clock_timestamp();
-        EXECUTE $2 INTO n;
+        EXECUTE other_query INTO n;
         b := extract(epoch FROM clock_timestamp() - start) * 1000;
         IF turn > 0 THEN
             ours_ms := ours_ms || a;
