@@ -14,6 +14,23 @@ pub enum Keep {
     ForStatement,
 }
 
+#[derive(Debug, Default)]
+struct Kept {
+    until_changed: usize,
+    until_abort: usize,
+    for_statement: usize,
+}
+
+impl Kept {
+    fn count(&mut self, keep: Keep) -> &mut usize {
+        match keep {
+            Keep::UntilChanged => &mut self.until_changed,
+            Keep::UntilAbort => &mut self.until_abort,
+            Keep::ForStatement => &mut self.for_statement,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Slot<V> {
     value: V,
@@ -29,11 +46,13 @@ pub struct Store<V> {
     generation: u64,
     bytes: usize,
     ticks: u64,
+    /// How many slots are kept in each way, so that a statement need not look for those that end with it.
+    kept: Kept,
 }
 
 impl<V> Default for Store<V> {
     fn default() -> Self {
-        Self { slots: HashMap::new(), generation: 0, bytes: 0, ticks: 0 }
+        Self { slots: HashMap::new(), generation: 0, bytes: 0, ticks: 0, kept: Kept::default() }
     }
 }
 
@@ -59,11 +78,15 @@ impl<V: Clone> Store<V> {
         }
         self.ticks += 1;
         self.bytes += bytes;
+        *self.kept.count(keep) += 1;
         self.slots.insert(user, Slot { value, bytes, used: self.ticks, keep });
     }
 
     /// Drops every value kept in one of these ways; says whether there was one.
     pub fn drop_kept(&mut self, keep: Keep) -> bool {
+        if *self.kept.count(keep) == 0 {
+            return false;
+        }
         let users: Vec<Id> = self.slots.iter().filter(|(_, s)| s.keep == keep).map(|(id, _)| *id).collect();
         users.iter().for_each(|user| self.remove(user));
         !users.is_empty()
@@ -81,6 +104,7 @@ impl<V: Clone> Store<V> {
         if self.generation != generation {
             self.slots.clear();
             self.bytes = 0;
+            self.kept = Kept::default();
             self.generation = generation;
         }
     }
@@ -88,6 +112,7 @@ impl<V: Clone> Store<V> {
     fn remove(&mut self, user: &Id) {
         if let Some(slot) = self.slots.remove(user) {
             self.bytes -= slot.bytes;
+            *self.kept.count(slot.keep) -= 1;
         }
     }
 }
