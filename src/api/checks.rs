@@ -1,8 +1,9 @@
 //! `has_permission` and its kin. NULL in gives NULL out; anything unknown denies.
 
 use crate::pg::call::Call;
+use crate::pg::execution::Execution;
 use crate::pg::function::{Reply, export};
-use crate::pg::xact;
+
 use crate::rbac::Id;
 use crate::session::{self, identity::Identity};
 use std::rc::Rc;
@@ -26,7 +27,7 @@ export! {
 struct Site {
     identity: Option<Rc<Identity>>,
     epoch: u64,
-    statement: i64,
+    execution: Execution,
     name: Vec<u8>,
     constant: bool,
     /// The bit of a registered permission.
@@ -44,7 +45,7 @@ impl Site {
     }
 
     fn stands(&self) -> bool {
-        self.identity.is_some() && session::stands(self.epoch, self.statement)
+        self.identity.is_some() && session::stands(self.epoch, self.execution)
     }
 
     fn stands_for(&self, name: &[u8]) -> bool {
@@ -53,7 +54,7 @@ impl Site {
 
     fn remember(&mut self, identity: Rc<Identity>) {
         self.epoch = identity.epoch;
-        self.statement = xact::statement_timestamp();
+        self.execution = Execution::current();
         self.identity = Some(identity);
     }
 }

@@ -1,8 +1,9 @@
 //! `current_user_id`, `current_tenant_id`: uuids answered by pointer to what the call site keeps.
 
 use crate::pg::call::Call;
+use crate::pg::execution::Execution;
 use crate::pg::function::{Reply, export, palloc_uuid};
-use crate::pg::xact;
+
 use crate::rbac::Id;
 use crate::session::{self, identity::Identity};
 
@@ -14,7 +15,7 @@ export! {
 #[derive(Default)]
 struct Site {
     epoch: u64,
-    statement: i64,
+    execution: Execution,
     present: bool,
     /// Overwritten in place, never freed before the expression: a datum handed out stays readable.
     id: Box<Id>,
@@ -22,7 +23,7 @@ struct Site {
 
 fn answer(call: &mut Call, question: fn(&Identity) -> Option<&Id>) -> Reply {
     if let Some(site) = call.site::<Site>()
-        && session::stands(site.epoch, site.statement)
+        && session::stands(site.epoch, site.execution)
     {
         return site.reply();
     }
@@ -36,7 +37,7 @@ fn answer(call: &mut Call, question: fn(&Identity) -> Option<&Id>) -> Reply {
             site.present = id.is_some();
             *site.id = id.copied().unwrap_or_default();
             site.epoch = identity.epoch;
-            site.statement = xact::statement_timestamp();
+            site.execution = Execution::current();
             site.reply()
         }
         None => id.map_or(Reply::Null, |id| Reply::Datum(palloc_uuid(id))),

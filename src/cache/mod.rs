@@ -4,6 +4,7 @@ pub mod clock;
 mod reader;
 pub mod store;
 
+use crate::pg::execution::Execution;
 use crate::pg::{invalidation, xact};
 use crate::rbac::Id;
 use crate::rbac::access::{AccessMap, resolve};
@@ -43,7 +44,7 @@ thread_local! {
     static COUNTERS: Cell<Counters> = const { Cell::new(Counters { hits: 0, misses: 0, loads: 0 }) };
     /// The first moment at which something kept ends by itself.
     static NEXT_EXPIRY: Cell<i64> = const { Cell::new(i64::MAX) };
-    static STATEMENT: Cell<i64> = const { Cell::new(i64::MIN) };
+    static EXECUTION: Cell<Option<Execution>> = const { Cell::new(None) };
 }
 
 /// Called once when the library loads.
@@ -62,14 +63,16 @@ pub fn move_epoch() {
 }
 
 /// Reads other backends' messages, and notices what time has ended. A call site does this when it is first
-/// used in an execution and when the statement has changed: not per row.
+/// used in an execution and when another execution has begun: not per row.
 pub fn refresh() {
     invalidation::accept();
-    let now = xact::statement_timestamp();
-    if STATEMENT.replace(now) != now && STORE.with_borrow_mut(|store| store.drop_kept(Keep::ForStatement)) {
+    let execution = Some(Execution::current());
+    if EXECUTION.replace(execution) != execution
+        && STORE.with_borrow_mut(|store| store.drop_kept(Keep::ForStatement))
+    {
         move_epoch();
     }
-    if now >= NEXT_EXPIRY.get() {
+    if xact::statement_timestamp() >= NEXT_EXPIRY.get() {
         NEXT_EXPIRY.set(i64::MAX);
         CLOCK.with(Clock::invalidate);
     }

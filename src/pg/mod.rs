@@ -4,6 +4,7 @@
 pub mod array;
 pub mod call;
 pub mod compat;
+pub mod execution;
 pub mod function;
 pub mod invalidation;
 pub mod role;

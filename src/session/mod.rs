@@ -6,6 +6,7 @@ mod tenant;
 use crate::cache;
 use crate::claims::principal::ClaimPaths;
 use crate::claims::{Claims, MAX_BYTES};
+use crate::pg::execution::{self, Execution};
 use crate::pg::{setting, xact};
 use crate::settings;
 use identity::Identity;
@@ -17,15 +18,9 @@ pub use tenant::{Source, Verdict};
 /// How many distinct tokens stay parsed: a pooled connection alternates between a few users.
 const PARSED: usize = 8;
 
-/// A moment: the same answers hold while it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Moment {
-    epoch: u64,
-    statement: i64,
-}
-
 struct State {
-    moment: Moment,
+    /// The last execution it was found to hold in.
+    execution: Execution,
     /// What the identity was derived from, where no assign hook tells.
     compared: Vec<u8>,
     identity: Rc<Identity>,
@@ -40,6 +35,7 @@ thread_local! {
 
 /// Called once when the library loads.
 pub fn start() {
+    execution::start();
     setting::on_assign(cache::move_epoch, request_assigned);
     xact::on_moment(|moment| match moment {
         xact::Moment::PreCommit => end_claims(),
@@ -90,8 +86,8 @@ fn end_claims() {
 /// Whether a call site's answer of that epoch still stands, without looking at anything but counters.
 /// Settings that no hook watches have to be compared, so nothing stands then.
 #[inline]
-pub fn stands(epoch: u64, statement: i64) -> bool {
-    epoch == cache::epoch() && statement == xact::statement_timestamp() && settings::all_watched()
+pub fn stands(epoch: u64, execution: Execution) -> bool {
+    epoch == cache::epoch() && execution == Execution::current() && settings::all_watched()
 }
 
 /// The identity for a call site that is used for the first time in an execution: messages are read whether
@@ -101,25 +97,34 @@ pub fn fresh() -> Rc<Identity> {
     current()
 }
 
-/// The identity now. Reads pending invalidation messages if the statement is another than last time.
+/// The identity now. Reads pending invalidation messages if another execution has begun since last time; what
+/// was derived for the same statement of the client holds if they moved nothing.
 pub fn current() -> Rc<Identity> {
-    let statement = xact::statement_timestamp();
+    let execution = Execution::current();
     let compared = compared_settings();
-    let known = STATE.with_borrow(|state| {
-        state
-            .as_ref()
-            .filter(|s| s.moment == Moment { epoch: cache::epoch(), statement } && s.compared == compared)
-            .map(|s| Rc::clone(&s.identity))
+    let same = STATE.with_borrow(|state| state.as_ref().is_some_and(|s| s.execution == execution));
+    if !same {
+        cache::refresh();
+    }
+    let known = STATE.with_borrow_mut(|state| {
+        let state = state.as_mut().filter(|s| {
+            s.identity.epoch == cache::epoch()
+                && s.execution.arrived_with(execution)
+                && s.compared == compared
+        })?;
+        state.execution = execution;
+        Some(Rc::clone(&state.identity))
     });
     if let Some(identity) = known {
         return identity;
     }
-    cache::refresh();
+    if same {
+        cache::refresh();
+    }
     // Stamped with the epoch before the derivation: what moves it meanwhile makes this stale, not wrong.
     let epoch = cache::epoch();
     let identity = Rc::new(Identity::derive(claims(), epoch));
-    let moment = Moment { epoch, statement };
-    STATE.set(Some(State { moment, compared, identity: Rc::clone(&identity) }));
+    STATE.set(Some(State { execution, compared, identity: Rc::clone(&identity) }));
     identity
 }
 
