@@ -1,7 +1,7 @@
 //! Every setting. Those that decide whom to trust are for superusers only and start at their strictest.
 
 use crate::pg::setting::{Flag, Number, Text, Who, is_definable, reserve_prefix};
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub static CLAIMS: Text = Text::new();
 pub static HEADERS: Text = Text::new();
@@ -23,10 +23,8 @@ pub const CLAIMS_NAME: &std::ffi::CStr = c"request.jwt.claims";
 pub const HEADERS_NAME: &std::ffi::CStr = c"request.headers";
 pub const TENANT_ID_NAME: &std::ffi::CStr = c"tenancy.tenant_id";
 
-thread_local! {
-    static OWNS_CLAIMS: Cell<bool> = const { Cell::new(false) };
-    static OWNS_HEADERS: Cell<bool> = const { Cell::new(false) };
-}
+static OWNS_CLAIMS: AtomicBool = AtomicBool::new(false);
+static OWNS_HEADERS: AtomicBool = AtomicBool::new(false);
 
 /// Whether tables or tokens decide.
 pub fn authority_is_claims() -> bool {
@@ -40,11 +38,11 @@ pub fn claims_end_with_transaction() -> bool {
 
 /// Whether an assign hook tells us of new claims; otherwise they are compared.
 pub fn owns_claims() -> bool {
-    OWNS_CLAIMS.get()
+    OWNS_CLAIMS.load(Relaxed)
 }
 
 pub fn owns_headers() -> bool {
-    OWNS_HEADERS.get()
+    OWNS_HEADERS.load(Relaxed)
 }
 
 /// Whether an assign hook watches every setting that can change an answer, so that counters tell enough.
@@ -140,10 +138,10 @@ fn own_request_settings() {
     }
     if is_definable(CLAIMS_NAME) {
         CLAIMS.define(CLAIMS_NAME, c"Claims of the request's token, as JSON.", c"", Who::Anybody, true);
-        OWNS_CLAIMS.set(true);
+        OWNS_CLAIMS.store(true, Relaxed);
     }
     if !TENANT_HEADER.is_empty() && is_definable(HEADERS_NAME) {
         HEADERS.define(HEADERS_NAME, c"Headers of the request, as JSON.", c"", Who::Anybody, true);
-        OWNS_HEADERS.set(true);
+        OWNS_HEADERS.store(true, Relaxed);
     }
 }

@@ -52,6 +52,10 @@ impl Site {
         self.stands() && (self.constant || self.name == name)
     }
 
+    fn holds_in(&self, tenant: &Id) -> bool {
+        self.bit.zip(self.identity.as_ref()).is_some_and(|(bit, identity)| identity.access.holds(tenant, bit))
+    }
+
     fn remember(&mut self, identity: Rc<Identity>) {
         self.epoch = identity.epoch;
         self.execution = Execution::current();
@@ -61,6 +65,12 @@ impl Site {
 
 /// One text argument, one answer for the whole moment.
 fn answer_of_name(call: &mut Call, question: impl FnOnce(&Identity, &str) -> bool) -> Reply {
+    if let Some(site) = call.site::<Site>()
+        && site.constant
+        && site.stands()
+    {
+        return Reply::Bool(site.answer);
+    }
     let Some(name) = call.name(0) else { return Reply::Null };
     if let Some(site) = call.site::<Site>()
         && site.stands_for(name)
@@ -98,13 +108,18 @@ fn has_role(call: &mut Call) -> Reply {
 
 /// A tenant that differs by row and a permission that hardly does: warm, one hash probe and one bit.
 fn has_permission_in(call: &mut Call) -> Reply {
-    let (Some(tenant), Some(name)) = (call.uuid(0), call.name(1)) else { return Reply::Null };
+    let Some(tenant) = call.uuid(0) else { return Reply::Null };
+    if let Some(site) = call.site::<Site>()
+        && site.constant
+        && site.stands()
+    {
+        return Reply::Bool(site.holds_in(tenant));
+    }
+    let Some(name) = call.name(1) else { return Reply::Null };
     if let Some(site) = call.site::<Site>()
         && site.stands_for(name)
     {
-        return Reply::Bool(
-            site.bit.zip(site.identity.as_ref()).is_some_and(|(b, i)| i.access.holds(tenant, b)),
-        );
+        return Reply::Bool(site.holds_in(tenant));
     }
     let identity = Site::ask(call);
     let bit = std::str::from_utf8(name).ok().and_then(|name| identity.access.catalogue.bit(name));

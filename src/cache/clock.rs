@@ -8,43 +8,45 @@
 //! A load needs no "building" state beside them: it notes the generation before its snapshot and is kept
 //! only if that still stands at the end. Whatever unwinds in between keeps nothing.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+/// Atomic only so that it can be a plain static, which a row's check reads without a lookup: a backend has one
+/// thread.
 #[derive(Debug)]
 pub struct Clock {
-    generation: Cell<u64>,
-    epoch: Cell<u64>,
-    invalidations: Cell<u64>,
+    generation: AtomicU64,
+    epoch: AtomicU64,
+    invalidations: AtomicU64,
 }
 
 impl Clock {
     /// Zero is no generation and no epoch, so that a zeroed call site is never current.
     pub const fn new() -> Self {
-        Self { generation: Cell::new(1), epoch: Cell::new(1), invalidations: Cell::new(0) }
+        Self { generation: AtomicU64::new(1), epoch: AtomicU64::new(1), invalidations: AtomicU64::new(0) }
     }
 
     #[inline]
     pub fn epoch(&self) -> u64 {
-        self.epoch.get()
+        self.epoch.load(Relaxed)
     }
 
     pub fn generation(&self) -> u64 {
-        self.generation.get()
+        self.generation.load(Relaxed)
     }
 
     pub fn invalidations(&self) -> u64 {
-        self.invalidations.get()
+        self.invalidations.load(Relaxed)
     }
 
     /// The answer to some question may have changed, the tables have not.
     pub fn move_epoch(&self) {
-        self.epoch.set(self.epoch.get() + 1);
+        self.epoch.fetch_add(1, Relaxed);
     }
 
     /// The tables may have changed.
     pub fn invalidate(&self) {
-        self.generation.set(self.generation.get() + 1);
-        self.invalidations.set(self.invalidations.get() + 1);
+        self.generation.fetch_add(1, Relaxed);
+        self.invalidations.fetch_add(1, Relaxed);
         self.move_epoch();
     }
 }

@@ -38,8 +38,9 @@ pub struct Counters {
     pub loads: u64,
 }
 
+static CLOCK: Clock = Clock::new();
+
 thread_local! {
-    static CLOCK: Clock = const { Clock::new() };
     static STORE: RefCell<Store<Rc<AccessMap>>> = RefCell::new(Store::default());
     static COUNTERS: Cell<Counters> = const { Cell::new(Counters { hits: 0, misses: 0, loads: 0 }) };
     /// The first moment at which something kept ends by itself.
@@ -49,17 +50,17 @@ thread_local! {
 
 /// Called once when the library loads.
 pub fn start() {
-    invalidation::on_change(|| CLOCK.with(Clock::invalidate));
+    invalidation::on_change(|| CLOCK.invalidate());
 }
 
 #[inline]
 pub fn epoch() -> u64 {
-    CLOCK.with(Clock::epoch)
+    CLOCK.epoch()
 }
 
 /// Some answer may have changed for another reason than the tables.
 pub fn move_epoch() {
-    CLOCK.with(Clock::move_epoch);
+    CLOCK.move_epoch();
 }
 
 /// Reads other backends' messages, and notices what time has ended. A call site does this when it is first
@@ -74,7 +75,7 @@ pub fn refresh() {
     }
     if xact::statement_timestamp() >= NEXT_EXPIRY.get() {
         NEXT_EXPIRY.set(i64::MAX);
-        CLOCK.with(Clock::invalidate);
+        CLOCK.invalidate();
     }
 }
 
@@ -91,7 +92,7 @@ pub fn forget_uncommitted() {
 
 /// What the user may do, by the tables. Errors of the read (cancel, lock timeout, memory) propagate.
 pub fn access_of(user: &Id) -> Rc<AccessMap> {
-    let generation = CLOCK.with(Clock::generation);
+    let generation = CLOCK.generation();
     let mut counters = COUNTERS.get();
     if let Some(found) = STORE.with_borrow_mut(|store| store.get(user, generation)) {
         counters.hits += 1;
@@ -106,10 +107,10 @@ pub fn access_of(user: &Id) -> Rc<AccessMap> {
 
 fn load(loader: &impl Loader, user: &Id) -> Rc<AccessMap> {
     // No borrow is held here: a load may raise, or be interrupted by an invalidation.
-    let loaded = CLOCK.with(|clock| loader.load(user, clock));
+    let loaded = loader.load(user, &CLOCK);
     let map = Rc::new(resolve(&loaded.grants, Rc::new(loaded.catalogue)));
     if let Some(keep) = loaded.keep
-        && loaded.generation == CLOCK.with(Clock::generation)
+        && loaded.generation == CLOCK.generation()
     {
         if let Some(expiry) = map.next_expiry {
             NEXT_EXPIRY.set(NEXT_EXPIRY.get().min(expiry));
@@ -187,5 +188,5 @@ pub struct Stats {
 
 pub fn stats() -> Stats {
     let (entries, bytes) = STORE.with_borrow(|store| (store.entries(), store.bytes()));
-    Stats { entries, bytes, counters: COUNTERS.get(), invalidations: CLOCK.with(Clock::invalidations) }
+    Stats { entries, bytes, counters: COUNTERS.get(), invalidations: CLOCK.invalidations() }
 }

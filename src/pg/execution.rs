@@ -5,9 +5,12 @@ use super::xact;
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::{c_char, c_int};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A static, and so atomic, because every row's check reads it.
+static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    static EXECUTIONS: Cell<u64> = const { Cell::new(0) };
     static NEXT_START: Cell<pg_sys::ExecutorStart_hook_type> = const { Cell::new(None) };
     static NEXT_UTILITY: Cell<pg_sys::ProcessUtility_hook_type> = const { Cell::new(None) };
 }
@@ -22,7 +25,7 @@ pub struct Execution {
 impl Execution {
     #[inline]
     pub fn current() -> Self {
-        Self { arrived: xact::statement_timestamp(), number: EXECUTIONS.get() }
+        Self { arrived: xact::statement_timestamp(), number: EXECUTIONS.load(Ordering::Relaxed) }
     }
 
     /// Whether both belong to one statement of the client, as far as its clock tells.
@@ -43,7 +46,7 @@ pub fn start() {
 }
 
 fn count() {
-    EXECUTIONS.set(EXECUTIONS.get().wrapping_add(1));
+    EXECUTIONS.fetch_add(1, Ordering::Relaxed);
 }
 
 mod unguarded {

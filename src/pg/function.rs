@@ -62,7 +62,11 @@ pub fn enter(fcinfo: pg_sys::FunctionCallInfo, body: fn(&mut Call) -> Reply) -> 
 pub unsafe fn text_bytes<'a>(datum: Datum) -> &'a [u8] {
     // SAFETY: the caller's promise; VARDATA_ANY and VARSIZE_ANY_EXHDR apply to any detoasted varlena.
     unsafe {
-        let varlena = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        let mut varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
+        // What lies plainly in memory, as constants do, is not worth a guarded call per row.
+        if pgrx::varatt_is_4b_c(varlena) || pgrx::varatt_is_1b_e(varlena) {
+            varlena = pg_sys::pg_detoast_datum_packed(varlena);
+        }
         let length = pgrx::varsize_any_exhdr(varlena);
         std::slice::from_raw_parts(pgrx::vardata_any(varlena).cast::<u8>(), length)
     }
