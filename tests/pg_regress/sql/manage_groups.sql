@@ -4,37 +4,12 @@ INSERT INTO tenancy.tenants (id, slug, name) VALUES (:t, 'mg-a', 'A');
 SELECT tenancy.create_permission('mg.read') IS NOT NULL;
 SELECT tenancy.create_role('mg_role', '{mg.read}') IS NOT NULL, tenancy.create_role('mg_manager', '{groups.edit,roles.assign,mg.read}') IS NOT NULL;
 SELECT tenancy.add_member(:t, '3a300000-0000-0000-0000-000000000001', '{mg_manager}'), tenancy.add_member(:t, '3a300000-0000-0000-0000-000000000002');
--- Runs a command as a user (NULL: as the administrator who runs the test), and undoes what failed only.
-CREATE FUNCTION pg_temp.attempt(who uuid, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    changed bigint;
-    found_detail text; found_hint text; found_constraint text;
-BEGIN
-    IF who IS NOT NULL THEN
-        PERFORM tenancy.act_as(who);
-    END IF;
-    IF command ~* '^select' THEN
-        EXECUTE command INTO answer;
-    ELSE
-        EXECUTE command;
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        answer := changed || ' row(s)';
-    END IF;
-    PERFORM set_config('role', 'none', true), set_config('request.jwt.claims', '', true);
-    RETURN coalesce(nullif(answer, ''), 'ok');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT, found_constraint = CONSTRAINT_NAME;
-    RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || SQLERRM, 'DETAIL ' || nullif(regexp_replace(found_detail, '^Failing row.*', ''), ''), 'HINT ' || nullif(found_hint, ''),
-                     'CONSTRAINT ' || nullif(found_constraint, ''));
-END
-$$;
 \pset format unaligned
 \pset tuples_only on
 \pset fieldsep ' => '
 CREATE FUNCTION pg_temp.each(command text, OUT who text, OUT answer text) RETURNS SETOF record LANGUAGE plpgsql AS $$
 BEGIN
-    FOR who, answer IN SELECT w.name, pg_temp.attempt(w.id::uuid, replace(replace(command, '@', '3a300000-0000-0000-0000-00000000000'), '$T', '''3a300000-0000-0000-0000-00000000000a'''))
+    FOR who, answer IN SELECT w.name, test.attempt(w.id::uuid, replace(replace(command, '@', '3a300000-0000-0000-0000-00000000000'), '$T', '''3a300000-0000-0000-0000-00000000000a'''))
                          FROM (VALUES ('member', '3a300000-0000-0000-0000-000000000002'), ('manager', '3a300000-0000-0000-0000-000000000001'), ('administrator', NULL)) w (name, id) LOOP
         RETURN NEXT;
     END LOOP;

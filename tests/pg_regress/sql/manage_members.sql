@@ -8,37 +8,12 @@ SELECT tenancy.create_role('mm_manager', '{members.assign,roles.assign,mm.read}'
 -- 1 manages, 2 is a plain member, 3 the owner, 9 nobody yet.
 SELECT tenancy.add_member(:t, '3a100000-0000-0000-0000-000000000001', '{mm_manager}'), tenancy.add_member(:t, '3a100000-0000-0000-0000-000000000002'),
        tenancy.add_member(:t, '3a100000-0000-0000-0000-000000000003', '{owner}');
--- Runs a command as a user (NULL: as the administrator who runs the test), and undoes what failed only.
-CREATE FUNCTION pg_temp.attempt(who uuid, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    changed bigint;
-    found_detail text; found_hint text; found_constraint text;
-BEGIN
-    IF who IS NOT NULL THEN
-        PERFORM tenancy.act_as(who);
-    END IF;
-    IF command ~* '^select' THEN
-        EXECUTE command INTO answer;
-    ELSE
-        EXECUTE command;
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        answer := changed || ' row(s)';
-    END IF;
-    PERFORM set_config('role', 'none', true), set_config('request.jwt.claims', '', true);
-    RETURN coalesce(nullif(answer, ''), 'ok');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT, found_constraint = CONSTRAINT_NAME;
-    RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || SQLERRM, 'DETAIL ' || nullif(regexp_replace(found_detail, '^Failing row.*', ''), ''), 'HINT ' || nullif(found_hint, ''),
-                     'CONSTRAINT ' || nullif(found_constraint, ''));
-END
-$$;
 \pset format unaligned
 \pset tuples_only on
 \pset fieldsep ' => '
 CREATE FUNCTION pg_temp.each(command text, OUT who text, OUT answer text) RETURNS SETOF record LANGUAGE plpgsql AS $$
 BEGIN
-    FOR who, answer IN SELECT w.name, pg_temp.attempt(w.id::uuid, replace(replace(command, '@', '3a100000-0000-0000-0000-00000000000'), '$T', '''3a100000-0000-0000-0000-00000000000a'''))
+    FOR who, answer IN SELECT w.name, test.attempt(w.id::uuid, replace(replace(command, '@', '3a100000-0000-0000-0000-00000000000'), '$T', '''3a100000-0000-0000-0000-00000000000a'''))
                          FROM (VALUES ('member', '3a100000-0000-0000-0000-000000000002'), ('manager', '3a100000-0000-0000-0000-000000000001'), ('administrator', NULL)) w (name, id) LOOP
         RETURN NEXT;
     END LOOP;
@@ -72,7 +47,7 @@ SELECT c, e.who, e.answer FROM unnest(ARRAY[
     $$DELETE FROM tenancy.member_roles WHERE user_id = '@7'$$, $$DELETE FROM tenancy.members WHERE user_id = '@7'$$])
     WITH ORDINALITY u(c, n), pg_temp.each(c) WITH ORDINALITY e(who, answer, m) ORDER BY n, m;
 -- Who granted is on record.
-SELECT pg_temp.attempt('3a100000-0000-0000-0000-000000000001', $$SELECT tenancy.grant_role('3a100000-0000-0000-0000-00000000000a', '3a100000-0000-0000-0000-000000000002', 'mm own')$$);
+SELECT test.attempt('3a100000-0000-0000-0000-000000000001', $$SELECT tenancy.grant_role('3a100000-0000-0000-0000-00000000000a', '3a100000-0000-0000-0000-000000000002', 'mm own')$$);
 SELECT r.name, right(g.granted_by::text, 1) AS granted_by FROM tenancy.member_roles g JOIN tenancy.roles r ON r.id = role_id
  WHERE g.user_id = '3a100000-0000-0000-0000-000000000002' ORDER BY r.name COLLATE "C";
 

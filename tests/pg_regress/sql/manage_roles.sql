@@ -4,37 +4,12 @@ INSERT INTO tenancy.tenants (id, slug, name) VALUES (:t, 'mr-a', 'A');
 SELECT tenancy.create_permission('mr.read') IS NOT NULL, tenancy.create_permission('mr.write') IS NOT NULL;
 SELECT tenancy.create_role('mr_editor', '{roles.edit,mr.*}') IS NOT NULL;
 SELECT tenancy.add_member(:t, '3a200000-0000-0000-0000-000000000001', '{mr_editor}'), tenancy.add_member(:t, '3a200000-0000-0000-0000-000000000002');
--- Runs a command as a user (NULL: as the administrator who runs the test), and undoes what failed only.
-CREATE FUNCTION pg_temp.attempt(who uuid, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    changed bigint;
-    found_detail text; found_hint text; found_constraint text;
-BEGIN
-    IF who IS NOT NULL THEN
-        PERFORM tenancy.act_as(who);
-    END IF;
-    IF command ~* '^select' THEN
-        EXECUTE command INTO answer;
-    ELSE
-        EXECUTE command;
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        answer := changed || ' row(s)';
-    END IF;
-    PERFORM set_config('role', 'none', true), set_config('request.jwt.claims', '', true);
-    RETURN coalesce(nullif(answer, ''), 'ok');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT, found_constraint = CONSTRAINT_NAME;
-    RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || SQLERRM, 'DETAIL ' || nullif(regexp_replace(found_detail, '^Failing row.*', ''), ''), 'HINT ' || nullif(found_hint, ''),
-                     'CONSTRAINT ' || nullif(found_constraint, ''));
-END
-$$;
 \pset format unaligned
 \pset tuples_only on
 \pset fieldsep ' => '
 CREATE FUNCTION pg_temp.each(command text, OUT who text, OUT answer text) RETURNS SETOF record LANGUAGE plpgsql AS $$
 BEGIN
-    FOR who, answer IN SELECT w.name, pg_temp.attempt(w.id::uuid, replace(command, '$T', '''3a200000-0000-0000-0000-00000000000a'''))
+    FOR who, answer IN SELECT w.name, test.attempt(w.id::uuid, replace(command, '$T', '''3a200000-0000-0000-0000-00000000000a'''))
                          FROM (VALUES ('member', '3a200000-0000-0000-0000-000000000002'), ('editor', '3a200000-0000-0000-0000-000000000001'), ('administrator', NULL)) w (name, id) LOOP
         RETURN NEXT;
     END LOOP;
@@ -47,7 +22,7 @@ SELECT c, e.who, e.answer FROM unnest(ARRAY[
     $$SELECT tenancy.add_inheritance('mr_app', 'mr_junior')$$, $$SELECT tenancy.revoke_permission('mr_app', 'mr.more')$$])
     WITH ORDINALITY u(c, n), pg_temp.each(c) WITH ORDINALITY e(who, answer, m) ORDER BY n, m;
 -- Again by the administrator: create fails, the others say false.
-SELECT c, pg_temp.attempt(NULL, c) FROM unnest(ARRAY[
+SELECT c, test.attempt(NULL, c) FROM unnest(ARRAY[
     $$SELECT tenancy.create_permission('mr.more')$$, $$SELECT tenancy.create_permission('roles.edit')$$, $$SELECT tenancy.create_role('mr_app')$$, $$SELECT tenancy.grant_permission('mr_app', 'mr.*')$$,
     $$SELECT tenancy.revoke_permission('mr_app', 'mr.more')$$, $$SELECT tenancy.add_inheritance('mr_app', 'mr_junior')$$]) c;
 -- Of the tenant, by whoever edits its roles.
@@ -60,7 +35,7 @@ SELECT c, e.who, e.answer FROM unnest(ARRAY[
     $$SELECT tenancy.drop_role('mr lead', $T)$$])
     WITH ORDINALITY u(c, n), pg_temp.each(c) WITH ORDINALITY e(who, answer, m) ORDER BY n, m;
 -- Bad arguments and what does not exist.
-SELECT c, pg_temp.attempt(NULL, replace(c, '$T', '''3a200000-0000-0000-0000-00000000000a''')) FROM unnest(ARRAY[
+SELECT c, test.attempt(NULL, replace(c, '$T', '''3a200000-0000-0000-0000-00000000000a''')) FROM unnest(ARRAY[
     $$SELECT tenancy.create_permission(NULL)$$, $$SELECT tenancy.create_permission('all')$$, $$SELECT tenancy.create_permission('mr.*')$$, $$SELECT tenancy.create_permission('Mr.read')$$,
     $$SELECT tenancy.create_permission(repeat('m', 201))$$, $$SELECT tenancy.create_permission('mr.x', scope => 'world')$$, $$SELECT tenancy.create_permission('mr.x', scope => NULL)$$,
     $$SELECT tenancy.create_role(NULL)$$, $$SELECT tenancy.create_role('')$$, $$SELECT tenancy.create_role(' mr')$$, $$SELECT tenancy.create_role(E'm\tr')$$, $$SELECT tenancy.create_role(repeat('m', 64))$$,

@@ -5,36 +5,11 @@
 \set reader '''3a000000-0000-0000-0000-000000000005'''
 \set user '''3a000000-0000-0000-0000-000000000006'''
 INSERT INTO tenancy.operators (user_id, access, expires_at) VALUES (:writer, 'write', NULL), (:reader, 'read', NULL), ('3a000000-0000-0000-0000-000000000007', 'write', now());
--- Runs a command as a user (NULL: as the administrator who runs the test), and undoes what failed only.
-CREATE FUNCTION pg_temp.attempt(who uuid, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    changed bigint;
-    found_detail text; found_hint text; found_constraint text;
-BEGIN
-    IF who IS NOT NULL THEN
-        PERFORM tenancy.act_as(who);
-    END IF;
-    IF command ~* '^select' THEN
-        EXECUTE command INTO answer;
-    ELSE
-        EXECUTE command;
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        answer := changed || ' row(s)';
-    END IF;
-    PERFORM set_config('role', 'none', true), set_config('request.jwt.claims', '', true);
-    RETURN coalesce(nullif(answer, ''), 'ok');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT, found_constraint = CONSTRAINT_NAME;
-    RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || SQLERRM, 'DETAIL ' || nullif(regexp_replace(found_detail, '^Failing row.*', ''), ''), 'HINT ' || nullif(found_hint, ''),
-                     'CONSTRAINT ' || nullif(found_constraint, ''));
-END
-$$;
 \pset format unaligned
 \pset tuples_only on
 \pset fieldsep ' => '
 -- As an administrator: an owner or none, a name or the slug's.
-SELECT c, pg_temp.attempt(NULL, c) FROM unnest(ARRAY[
+SELECT c, test.attempt(NULL, c) FROM unnest(ARRAY[
     $$SELECT tenancy.create_tenant('mt-a', 'Mt A', '3a000000-0000-0000-0000-000000000001', '{"plan":"x"}') IS NOT NULL$$,
     $$SELECT tenancy.create_tenant('mt-b') IS NOT NULL$$,
     $$SELECT tenancy.create_tenant('mt-b')$$,
@@ -48,9 +23,9 @@ SELECT t.slug, t.name, t.status, t.metadata, (SELECT string_agg(right(m.user_id:
          LEFT JOIN tenancy.member_roles g USING (tenant_id, user_id) LEFT JOIN tenancy.roles r ON r.id = g.role_id WHERE m.tenant_id = t.id) AS members
   FROM tenancy.tenants t WHERE slug ~ '^mt-|^0$' ORDER BY slug COLLATE "C";
 -- Operators: write may, for anybody; read and expired may not.
-SELECT right(who, 1) AS who, c, pg_temp.attempt(('3a000000-0000-0000-0000-00000000000' || who)::uuid, c) FROM unnest(ARRAY['4', '5', '7', '6']) who, unnest(ARRAY[
+SELECT right(who, 1) AS who, c, test.attempt(('3a000000-0000-0000-0000-00000000000' || who)::uuid, c) FROM unnest(ARRAY['4', '5', '7', '6']) who, unnest(ARRAY[
     $$SELECT tenancy.create_tenant('mt-op', owner => '3a000000-0000-0000-0000-000000000006') IS NOT NULL$$, $$SELECT tenancy.create_tenant('mt-op2', owner => NULL)$$]) c;
-SELECT pg_temp.attempt(:writer, $$SELECT tenancy.create_tenant('mt-op')$$), pg_temp.attempt(:writer, $$SELECT tenancy.create_tenant('mt op')$$);
+SELECT test.attempt(:writer, $$SELECT tenancy.create_tenant('mt-op')$$), test.attempt(:writer, $$SELECT tenancy.create_tenant('mt op')$$);
 -- No identity, none needed by administrators only.
 BEGIN;
 SET LOCAL ROLE anon;
@@ -61,22 +36,22 @@ ROLLBACK;
 -- Self-service: for oneself, up to a number.
 SET tenancy.self_service = on;
 SET tenancy.max_owned_tenants = 2;
-SELECT c, pg_temp.attempt(:user, c) FROM unnest(ARRAY[
+SELECT c, test.attempt(:user, c) FROM unnest(ARRAY[
     $$SELECT tenancy.create_tenant('mt-self1') IS NOT NULL$$, $$SELECT tenancy.create_tenant('mt-self2', owner => '3a000000-0000-0000-0000-000000000001')$$,
     $$SELECT tenancy.create_tenant('mt-self2', owner => NULL)$$, $$SELECT tenancy.create_tenant('mt-self2')$$]) c;
 RESET tenancy.max_owned_tenants;
-SELECT pg_temp.attempt(:user, $$SELECT tenancy.create_tenant('mt-self2') IS NOT NULL$$);
+SELECT test.attempt(:user, $$SELECT tenancy.create_tenant('mt-self2') IS NOT NULL$$);
 RESET tenancy.self_service;
-SELECT pg_temp.attempt(:user, $$SELECT tenancy.create_tenant('mt-self3')$$);
+SELECT test.attempt(:user, $$SELECT tenancy.create_tenant('mt-self3')$$);
 -- The rows themselves: nobody but administrators inserts or deletes them.
-SELECT c, pg_temp.attempt(:writer, c), pg_temp.attempt(:user, c) FROM unnest(ARRAY[
+SELECT c, test.attempt(:writer, c), test.attempt(:user, c) FROM unnest(ARRAY[
     $$INSERT INTO tenancy.tenants (slug, name) VALUES ('mt-dml', 'x')$$, $$DELETE FROM tenancy.tenants WHERE slug = 'mt-self1'$$, $$TRUNCATE tenancy.tenants CASCADE$$]) c;
-SELECT pg_temp.attempt(NULL, c) FROM unnest(ARRAY[
+SELECT test.attempt(NULL, c) FROM unnest(ARRAY[
     $$INSERT INTO tenancy.tenants (slug, name) VALUES ('Mt', 'x')$$, $$INSERT INTO tenancy.tenants (slug, name) VALUES ('mt-dml', '')$$,
     $$INSERT INTO tenancy.tenants (slug, name, status) VALUES ('mt-dml', 'x', 'closed')$$, $$INSERT INTO tenancy.tenants (slug, name, metadata) VALUES ('mt-dml', 'x', '7')$$,
     $$INSERT INTO tenancy.tenants (id, slug, name) VALUES ('00000000-0000-0000-0000-000000000000', 'mt-dml', 'x')$$]) c;
 -- Editing: name, slug and metadata by tenant.edit, status and key by write operators.
-SELECT c, pg_temp.attempt(:owner, c) AS owner, pg_temp.attempt(:writer, c) AS writer, pg_temp.attempt(:reader, c) AS reader FROM unnest(ARRAY[
+SELECT c, test.attempt(:owner, c) AS owner, test.attempt(:writer, c) AS writer, test.attempt(:reader, c) AS reader FROM unnest(ARRAY[
     $$UPDATE tenancy.tenants SET name = 'New', metadata = '{}' WHERE slug = 'mt-a'$$, $$UPDATE tenancy.tenants SET status = 'read_only' WHERE slug = 'mt-a'$$,
     $$UPDATE tenancy.tenants SET status = 'active' WHERE slug = 'mt-a'$$, $$UPDATE tenancy.tenants SET key = '7' WHERE slug = 'mt-a'$$,
     $$UPDATE tenancy.tenants SET created_at = now() WHERE slug = 'mt-a'$$, $$UPDATE tenancy.tenants SET slug = 'no slug' WHERE slug = 'mt-a'$$,
@@ -84,7 +59,7 @@ SELECT c, pg_temp.attempt(:owner, c) AS owner, pg_temp.attempt(:writer, c) AS wr
 SELECT updated_at > created_at AS touched FROM tenancy.tenants WHERE slug = 'mt-a';
 -- set_tenant_status.
 SELECT id AS a FROM tenancy.tenants WHERE slug = 'mt-a' \gset
-SELECT c, pg_temp.attempt(NULL, format(c, :'a')) AS administrator, pg_temp.attempt(:owner, format(c, :'a')) AS owner, pg_temp.attempt(:writer, format(c, :'a')) AS writer FROM unnest(ARRAY[
+SELECT c, test.attempt(NULL, format(c, :'a')) AS administrator, test.attempt(:owner, format(c, :'a')) AS owner, test.attempt(:writer, format(c, :'a')) AS writer FROM unnest(ARRAY[
     'SELECT tenancy.set_tenant_status(%L, ''read_only'')', 'SELECT tenancy.set_tenant_status(%L, ''read_only'')', 'SELECT tenancy.set_tenant_status(%L, ''active'')',
     'SELECT tenancy.set_tenant_status(%L, ''closed'')', 'SELECT tenancy.set_tenant_status(%L, NULL)', 'SELECT tenancy.set_tenant_status(NULL, ''active'')',
     'SELECT tenancy.set_tenant_status(gen_random_uuid(), ''active'')']) c;
@@ -92,12 +67,12 @@ SELECT c, pg_temp.attempt(NULL, format(c, :'a')) AS administrator, pg_temp.attem
 CREATE TABLE public.mt_docs (tenant_id uuid);
 INSERT INTO tenancy.protected_tables (table_id, root_id, options) VALUES ('public.mt_docs', 'public.mt_docs', '{"tenant_column":"tenant_id"}');
 INSERT INTO public.mt_docs VALUES (:'a');
-SELECT c, pg_temp.attempt(:owner, format(c, :'a')) AS owner, pg_temp.attempt(:writer, format(c, :'a')) AS writer, pg_temp.attempt(NULL, format(c, :'a')) AS administrator FROM unnest(ARRAY[
+SELECT c, test.attempt(:owner, format(c, :'a')) AS owner, test.attempt(:writer, format(c, :'a')) AS writer, test.attempt(NULL, format(c, :'a')) AS administrator FROM unnest(ARRAY[
     'SELECT tenancy.drop_tenant(%L)', 'SELECT tenancy.drop_tenant(gen_random_uuid())', 'SELECT tenancy.drop_tenant(NULL)']) c;
 DELETE FROM public.mt_docs;
 SELECT tenancy.create_role('mt own', tenant => :'a') IS NOT NULL, tenancy.create_group(:'a', 'mt group') IS NOT NULL, tenancy.add_group_member(:'a', 'mt group', :owner),
        tenancy.grant_role_to_group(:'a', 'mt group', 'mt own'), tenancy.grant_role(:'a', :owner, 'mt own');
-SELECT pg_temp.attempt(NULL, format('SELECT tenancy.drop_tenant(%L)', :'a')), pg_temp.attempt(NULL, format('SELECT tenancy.drop_tenant(%L)', :'a')) AS again;
+SELECT test.attempt(NULL, format('SELECT tenancy.drop_tenant(%L)', :'a')), test.attempt(NULL, format('SELECT tenancy.drop_tenant(%L)', :'a')) AS again;
 SELECT (SELECT count(*) FROM tenancy.members WHERE tenant_id = :'a') + (SELECT count(*) FROM tenancy.roles WHERE tenant_id = :'a') + (SELECT count(*) FROM tenancy.groups WHERE tenant_id = :'a')
      + (SELECT count(*) FROM tenancy.member_roles WHERE tenant_id = :'a') + (SELECT count(*) FROM tenancy.group_roles WHERE tenant_id = :'a') AS rows_left;
 

@@ -11,3 +11,29 @@ BEGIN
 END
 $$;
 SELECT tenancy.enable_role('anon'), tenancy.enable_role('authenticated');
+-- Runs a command as a user (NULL: as the administrator who runs the test), and undoes what failed only.
+CREATE SCHEMA test;
+CREATE FUNCTION test.attempt(who uuid, command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+    changed bigint;
+    found_detail text; found_hint text; found_constraint text;
+BEGIN
+    IF who IS NOT NULL THEN
+        PERFORM tenancy.act_as(who);
+    END IF;
+    IF command ~* '^select' THEN
+        EXECUTE command INTO answer;
+    ELSE
+        EXECUTE command;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        answer := changed || ' row(s)';
+    END IF;
+    PERFORM set_config('role', 'none', true), set_config('request.jwt.claims', '', true);
+    RETURN coalesce(nullif(answer, ''), 'ok');
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT, found_constraint = CONSTRAINT_NAME;
+    RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || SQLERRM, 'DETAIL ' || nullif(regexp_replace(found_detail, '^Failing row.*', ''), ''), 'HINT ' || nullif(found_hint, ''),
+                     'CONSTRAINT ' || nullif(found_constraint, ''));
+END
+$$;
