@@ -22,6 +22,7 @@ pub enum Error {
 
 impl Error {
     /// Raises. Only an `ErrorReport` keeps its SQLSTATE through pgrx.
+    #[expect(clippy::panic, reason = "pgrx turns this payload into an ordinary error")]
     pub fn raise(self) -> ! {
         std::panic::panic_any(ErrorReport::from(self))
     }

@@ -1,4 +1,5 @@
 //! Tests inside a server, of what cannot be reached from outside it: the fence, and calls that no SQL makes.
+#![allow(clippy::expect_used, clippy::undocumented_unsafe_blocks)]
 
 use pgrx::prelude::*;
 
