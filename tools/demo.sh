@@ -67,6 +67,7 @@ expect 'cross-tenant insert' "${refused##* }" 42501
 
 step '4. A session is open and warm; another revokes the role; the token still names the permission'
 coproc A { stdbuf -oL "$BINDIR/psql" -X -q -At 2>&1; }
+a_process=$A_PID # bash forgets A_PID as soon as it ends
 ask() { printf '%s\n' "$1" >&"${A[1]}"; IFS= read -r -t 30 REPLY <&"${A[0]}" || die 'session A is silent'; }
 printf "SET tenancy.claims_scope = 'session';\nSET request.jwt.claims = '%s';\nSET ROLE authenticated;\n" "$TOKEN" >&"${A[1]}"
 ask 'SELECT count(*) FROM invoices;'
@@ -92,7 +93,7 @@ ask 'SELECT count(*) FROM invoices;'
 show "A: SELECT count(*) FROM invoices; -> $REPLY"
 expect 'group' "$REPLY" 1000
 printf '\\q\n' >&"${A[1]}"
-wait "$A_PID" 2>/dev/null || true
+wait "$a_process" 2>/dev/null || true
 
 step '6. Why is Eve denied?'
 show 'SELECT topic, finding FROM tenancy.diagnose();'
