@@ -146,7 +146,7 @@ end_run() {
         pid=$(head -n 1 "$file" 2>/dev/null)
         # Only a process of the server's user, and only a pgbouncer: the number may be reused.
         [[ $pid =~ ^[0-9]+$ && $(cat "/proc/$pid/comm" 2>/dev/null) == pgbouncer ]] || continue
-        as_pg kill -TERM "$pid" 2>/dev/null || true
+        as_pg sh -c 'kill -TERM "$0"' "$pid" 2>/dev/null || true # built in: a bare machine has no such program
     done < <(find "$1" -name '*.pid' ! -name postmaster.pid 2>/dev/null)
     if [[ -n ${KEEP:-} ]]; then say "kept: $1"; else rm -rf "$1"; fi
 }
