@@ -73,7 +73,7 @@ fn is_permission_pattern(pattern: &str) -> bool {
 fn would_create_cycle(senior: pgrx::Uuid, junior: pgrx::Uuid) -> bool {
     let visible = |tenant: Option<Id>| match tenant {
         None => true,
-        Some(tenant) => is_administrator() || session::current().access.open(&tenant).is_some(),
+        Some(tenant) => is_administrator() || session::fresh().access.open(&tenant).is_some(),
     };
     cache::role_tenant(senior.as_bytes()).is_some_and(visible)
         && cache::role_tenant(junior.as_bytes()).is_some_and(visible)

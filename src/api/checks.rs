@@ -3,7 +3,6 @@
 use crate::pg::call::Call;
 use crate::pg::execution::Execution;
 use crate::pg::function::{Reply, export};
-
 use crate::rbac::Id;
 use crate::session::{self, identity::Identity};
 use std::rc::Rc;
@@ -38,10 +37,7 @@ struct Site {
 impl Site {
     /// The identity to answer for, when what the site remembers does not stand.
     fn ask(call: &mut Call) -> Rc<Identity> {
-        match call.site::<Self>() {
-            Some(site) if site.identity.is_some() => session::current(),
-            _ => session::fresh(),
-        }
+        session::current(call.site::<Self>().is_none_or(|site| site.identity.is_none()))
     }
 
     fn stands(&self) -> bool {
@@ -49,7 +45,7 @@ impl Site {
     }
 
     fn stands_for(&self, name: &[u8]) -> bool {
-        self.stands() && (self.constant || self.name == name)
+        self.stands() && self.name == name
     }
 
     fn holds_in(&self, tenant: &Id) -> bool {

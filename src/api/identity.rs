@@ -3,7 +3,6 @@
 use crate::pg::call::Call;
 use crate::pg::execution::Execution;
 use crate::pg::function::{Reply, export, palloc_uuid};
-
 use crate::rbac::Id;
 use crate::session::{self, identity::Identity};
 
@@ -27,10 +26,7 @@ fn answer(call: &mut Call, question: fn(&Identity) -> Option<&Id>) -> Reply {
     {
         return site.reply();
     }
-    let identity = match call.site::<Site>() {
-        Some(site) if site.epoch != 0 => session::current(),
-        _ => session::fresh(),
-    };
+    let identity = session::current(call.site::<Site>().is_none_or(|site| site.epoch == 0));
     let id = question(&identity);
     match call.site::<Site>() {
         Some(site) => {

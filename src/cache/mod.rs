@@ -16,6 +16,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use store::{Keep, Store};
 
+/// What is asked of the tables as they are now, one's own uncommitted changes included, and not kept.
+pub use reader::{
+    direct_grants_of, explain, junior_edges, missing_signals, role_closure, role_tenant, roles_named,
+};
+
 /// Where grants come from: the tables, or in tests something simpler.
 pub trait Loader {
     /// Reads one user's grants and the registered permissions in one snapshot.
@@ -34,7 +39,6 @@ pub struct Loaded {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counters {
     pub hits: u64,
-    pub misses: u64,
     pub loads: u64,
 }
 
@@ -42,7 +46,7 @@ static CLOCK: Clock = Clock::new();
 
 thread_local! {
     static STORE: RefCell<Store<Rc<AccessMap>>> = RefCell::new(Store::default());
-    static COUNTERS: Cell<Counters> = const { Cell::new(Counters { hits: 0, misses: 0, loads: 0 }) };
+    static COUNTERS: Cell<Counters> = const { Cell::new(Counters { hits: 0, loads: 0 }) };
     /// The first moment at which something kept ends by itself.
     static NEXT_EXPIRY: Cell<i64> = const { Cell::new(i64::MAX) };
     static EXECUTION: Cell<Option<Execution>> = const { Cell::new(None) };
@@ -99,7 +103,6 @@ pub fn access_of(user: &Id) -> Rc<AccessMap> {
         COUNTERS.set(counters);
         return found;
     }
-    counters.misses += 1;
     counters.loads += 1;
     COUNTERS.set(counters);
     load(&reader::TableReader, user)
@@ -131,12 +134,6 @@ pub fn catalogue() -> Rc<Catalogue> {
 /// No user has the nil uuid: `current_user_id()` never answers it.
 pub const NOBODY: Id = [0; 16];
 
-/// The triggers in this database that announce changes, if some are missing or in another state than they
-/// were made: then answers hold for one statement only.
-pub fn missing_signals() -> Vec<String> {
-    reader::missing_signals()
-}
-
 /// The role that owns our tables, if they exist.
 pub fn schema_owner() -> Option<pgrx::pg_sys::Oid> {
     reader::signal_relation().and_then(crate::pg::role::owner_of)
@@ -147,36 +144,6 @@ pub fn signal_change() {
     if let Some(relation) = reader::signal_relation() {
         invalidation::signal(relation);
     }
-}
-
-/// A user's grants as they are now, with the names of what they refer to.
-pub fn explain(user: &Id) -> Option<crate::rbac::grants::Explanation> {
-    reader::explain(user)
-}
-
-/// The role graph as it is now, uncommitted changes of one's own included.
-pub fn junior_edges() -> std::collections::HashMap<Id, Vec<Id>> {
-    reader::junior_edges()
-}
-
-/// The tenant that owns a role, `None` inside for the application's; `None` outside if there is no such role.
-pub fn role_tenant(role: &Id) -> Option<Option<Id>> {
-    reader::role_tenant(role)
-}
-
-/// A role and all it reaches, as it is now.
-pub fn role_closure(role: &Id) -> Option<Vec<crate::rbac::grants::Role>> {
-    reader::role_closure(role)
-}
-
-/// How many roles have this name, among the application's or among the tenants' own, as it is now.
-pub fn roles_named(name: &str, of_application: bool) -> i64 {
-    reader::roles_named(name, of_application)
-}
-
-/// In how many tenants this role is granted to the user directly, as it is now.
-pub fn direct_grants_of(user: &Id, role: &Id) -> i64 {
-    reader::direct_grants_of(user, role)
 }
 
 pub struct Stats {

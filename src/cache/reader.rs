@@ -309,6 +309,8 @@ fn has_signals(table: &Table) -> bool {
         .all(|(wanted, state)| table.any_trigger(|name, enabled| name == *wanted && enabled == *state))
 }
 
+/// The tables whose triggers that announce changes are missing or in another state than they were made: while
+/// there is one, answers hold for one statement only.
 pub fn missing_signals() -> Vec<String> {
     let Some(tables) = Tables::open() else { return Vec::new() };
     let damaged = tables.all().into_iter().filter(|(_, table)| !has_signals(table));
@@ -336,6 +338,7 @@ pub fn explain(user: &Id) -> Option<Explanation> {
     Some(Explanation { grants, names })
 }
 
+/// The role hierarchy, by senior role.
 pub fn junior_edges() -> HashMap<Id, Vec<Id>> {
     let mut edges: HashMap<Id, Vec<Id>> = HashMap::new();
     if let Some(tables) = Tables::open() {
@@ -350,12 +353,14 @@ pub fn junior_edges() -> HashMap<Id, Vec<Id>> {
     edges
 }
 
+/// The tenant that owns a role, `None` inside for the application's; `None` outside if there is no such role.
 pub fn role_tenant(role: &Id) -> Option<Option<Id>> {
     let tables = Tables::open()?;
     let snapshot = CatalogSnapshot::take(tables.roles.table.oid());
     tables.role(role, &snapshot).map(|role| role.tenant)
 }
 
+/// A role and all it reaches.
 pub fn role_closure(role: &Id) -> Option<Vec<Role>> {
     let tables = Tables::open()?;
     let snapshot = CatalogSnapshot::take(tables.roles.table.oid());

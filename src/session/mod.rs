@@ -62,25 +62,21 @@ fn end_claims() {
     if !settings::claims_end_with_transaction() || xact::in_parallel_worker() {
         return;
     }
-    if CHANGED.get() {
-        if settings::owns_claims() {
-            setting::blank(settings::CLAIMS_NAME);
-        }
-        if settings::owns_headers() {
-            setting::blank(settings::HEADERS_NAME);
-        }
-        setting::blank(settings::TENANT_ID_NAME);
-        CHANGED.set(false);
-    }
-    // Nobody tells of changes to a setting that is not ours, and below a SET LOCAL of '' may lie a SET.
-    if !settings::owns_claims() && setting::exists(settings::CLAIMS_NAME) {
-        setting::blank(settings::CLAIMS_NAME);
-    }
-    // So with headers, when one of them was named after the library had been loaded.
+    let changed = CHANGED.get();
+    // Nobody tells of changes to a setting that is not ours, and below a SET LOCAL of '' may lie a SET. Headers
+    // are not ours when one of them was named after the library had been loaded.
     let reads_headers = !settings::TENANT_HEADER.is_empty();
-    if reads_headers && !settings::owns_headers() && setting::exists(settings::HEADERS_NAME) {
-        setting::blank(settings::HEADERS_NAME);
+    for (name, owned, read) in [
+        (settings::TENANT_ID_NAME, true, true),
+        (settings::CLAIMS_NAME, settings::owns_claims(), true),
+        (settings::HEADERS_NAME, settings::owns_headers(), reads_headers),
+    ] {
+        let may_pass_on = if owned { changed } else { read && setting::exists(name) };
+        if may_pass_on {
+            setting::blank(name);
+        }
     }
+    CHANGED.set(false);
 }
 
 /// Whether a call site's answer of that epoch still stands, without looking at anything but counters.
@@ -90,20 +86,20 @@ pub fn stands(epoch: u64, execution: Execution) -> bool {
     epoch == cache::epoch() && execution == Execution::current() && settings::all_watched()
 }
 
-/// The identity for a call site that is used for the first time in an execution: messages are read whether
-/// or not the statement is another, since one statement of a client may execute many.
+/// The identity now, messages read whatever was asked before.
 pub fn fresh() -> Rc<Identity> {
-    cache::refresh();
-    current()
+    current(true)
 }
 
-/// The identity now. Reads pending invalidation messages if another execution has begun since last time; what
-/// was derived for the same statement of the client holds if they moved nothing.
-pub fn current() -> Rc<Identity> {
+/// The identity now. Pending invalidation messages are read if another execution has begun since last time, or
+/// if the call site that asks is used for the first time: one execution may take long. What was derived for the
+/// same statement of the client holds if they moved nothing.
+pub fn current(first_use: bool) -> Rc<Identity> {
     let execution = Execution::current();
     let compared = compared_settings();
     let same = STATE.with_borrow(|state| state.as_ref().is_some_and(|s| s.execution == execution));
-    if !same {
+    let refreshed = first_use || !same;
+    if refreshed {
         cache::refresh();
     }
     let known = STATE.with_borrow_mut(|state| {
@@ -118,7 +114,7 @@ pub fn current() -> Rc<Identity> {
     if let Some(identity) = known {
         return identity;
     }
-    if same {
+    if !refreshed {
         cache::refresh();
     }
     // Stamped with the epoch before the derivation: what moves it meanwhile makes this stale, not wrong.

@@ -13,27 +13,8 @@ SELECT tenancy.create_role('dg own', '{del.read}', :t) IS NOT NULL, tenancy.crea
 SELECT tenancy.add_member(:t, 'de100000-0000-0000-0000-000000000001', '{dg_manager,dg mine}'), tenancy.add_member(:t, 'de100000-0000-0000-0000-000000000002'),
        tenancy.add_member(:t, 'de100000-0000-0000-0000-000000000003', '{owner}');
 SELECT tenancy.create_group(:t, 'open') IS NOT NULL, tenancy.create_group(:t, 'owners') IS NOT NULL, tenancy.grant_role_to_group(:t, 'owners', 'dg_secret');
--- Tries a command as a user and undoes it, whatever came of it. Answers SQLSTATE and message, or what it did.
-CREATE FUNCTION pg_temp.try(who text, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    changed bigint;
-BEGIN
-    BEGIN
-        PERFORM tenancy.act_as(('de100000-0000-0000-0000-00000000000' || who)::uuid);
-        IF command ~* '^select' THEN
-            EXECUTE command INTO answer;
-        ELSE
-            EXECUTE command;
-            GET DIAGNOSTICS changed = ROW_COUNT;
-            answer := changed || ' row(s)';
-        END IF;
-        RAISE EXCEPTION USING ERRCODE = 'P0UND', MESSAGE = coalesce(nullif(answer, ''), 'done');
-    EXCEPTION WHEN OTHERS THEN
-        RETURN CASE SQLSTATE WHEN 'P0UND' THEN SQLERRM ELSE SQLSTATE || ' ' || SQLERRM END;
-    END;
-END
-$$;
+CREATE FUNCTION pg_temp.try(who text, command text) RETURNS text LANGUAGE sql
+    AS $$ SELECT test.try(('de100000-0000-0000-0000-00000000000' || who)::uuid, command) $$;
 \pset format unaligned
 \pset tuples_only on
 \pset fieldsep ' => '

@@ -14,27 +14,8 @@ UPDATE tenancy.member_roles SET expires_at = '2020-01-01' WHERE user_id = 'de200
 SELECT tenancy.set_member_status(:t, 'de200000-0000-0000-0000-000000000009', 'suspended');
 SELECT tenancy.create_group(:t, 'high') IS NOT NULL, tenancy.grant_role_to_group(:t, 'high', 'tk high'), tenancy.add_group_member(:t, 'high', 'de200000-0000-0000-0000-000000000004'),
        tenancy.create_group(:t, 'low') IS NOT NULL, tenancy.grant_role_to_group(:t, 'low', 'tk_low'), tenancy.add_group_member(:t, 'low', 'de200000-0000-0000-0000-000000000008');
--- Tries a command as a user and undoes it, whatever came of it. Answers SQLSTATE and message, or what it did.
-CREATE FUNCTION pg_temp.try(who text, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    changed bigint;
-BEGIN
-    BEGIN
-        PERFORM tenancy.act_as(('de200000-0000-0000-0000-00000000000' || who)::uuid);
-        IF command ~* '^select' THEN
-            EXECUTE command INTO answer;
-        ELSE
-            EXECUTE command;
-            GET DIAGNOSTICS changed = ROW_COUNT;
-            answer := changed || ' row(s)';
-        END IF;
-        RAISE EXCEPTION USING ERRCODE = 'P0UND', MESSAGE = coalesce(nullif(answer, ''), 'done');
-    EXCEPTION WHEN OTHERS THEN
-        RETURN CASE SQLSTATE WHEN 'P0UND' THEN SQLERRM ELSE SQLSTATE || ' ' || SQLERRM END;
-    END;
-END
-$$;
+CREATE FUNCTION pg_temp.try(who text, command text) RETURNS text LANGUAGE sql
+    AS $$ SELECT test.try(('de200000-0000-0000-0000-00000000000' || who)::uuid, command) $$;
 \pset format unaligned
 \pset tuples_only on
 \pset fieldsep ' => '

@@ -13,27 +13,8 @@ INSERT INTO tenancy.role_inheritance (senior_id, junior_id) VALUES ('de300000-00
 INSERT INTO tenancy.groups (id, tenant_id, name) VALUES ('de300000-0000-0000-0000-000000000031', :a, 'group a'), ('de300000-0000-0000-0000-000000000041', :b, 'group b');
 SELECT tenancy.add_group_member(:b, 'group b', 'de300000-0000-0000-0000-000000000004'), tenancy.grant_role_to_group(:b, 'group b', 'cr_app'), tenancy.grant_role(:b, 'de300000-0000-0000-0000-000000000004', 'cr_app'),
        tenancy.grant_permission('cr b', 'cross.read', :b), tenancy.set_tenant_status(:b, 'active');
--- Tries a command as a user and undoes it, whatever came of it. Answers SQLSTATE and message, or what it did.
-CREATE FUNCTION pg_temp.try(who text, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-    changed bigint;
-BEGIN
-    BEGIN
-        PERFORM tenancy.act_as(('de300000-0000-0000-0000-00000000000' || who)::uuid);
-        IF command ~* '^select' THEN
-            EXECUTE command INTO answer;
-        ELSE
-            EXECUTE command;
-            GET DIAGNOSTICS changed = ROW_COUNT;
-            answer := changed || ' row(s)';
-        END IF;
-        RAISE EXCEPTION USING ERRCODE = 'P0UND', MESSAGE = coalesce(nullif(answer, ''), 'done');
-    EXCEPTION WHEN OTHERS THEN
-        RETURN CASE SQLSTATE WHEN 'P0UND' THEN SQLERRM ELSE SQLSTATE || ' ' || SQLERRM END;
-    END;
-END
-$$;
+CREATE FUNCTION pg_temp.try(who text, command text) RETURNS text LANGUAGE sql
+    AS $$ SELECT test.try(('de300000-0000-0000-0000-00000000000' || who)::uuid, command) $$;
 \pset format unaligned
 \pset tuples_only on
 \pset fieldsep ' => '

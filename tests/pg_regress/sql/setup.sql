@@ -37,3 +37,24 @@ EXCEPTION WHEN OTHERS THEN
                      'CONSTRAINT ' || nullif(found_constraint, ''));
 END
 $$;
+-- Tries a command as a user and undoes it, whatever came of it. Answers SQLSTATE and message, or what it did.
+CREATE FUNCTION test.try(who uuid, command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+    changed bigint;
+BEGIN
+    BEGIN
+        PERFORM tenancy.act_as(who);
+        IF command ~* '^select' THEN
+            EXECUTE command INTO answer;
+        ELSE
+            EXECUTE command;
+            GET DIAGNOSTICS changed = ROW_COUNT;
+            answer := changed || ' row(s)';
+        END IF;
+        RAISE EXCEPTION USING ERRCODE = 'P0UND', MESSAGE = coalesce(nullif(answer, ''), 'done');
+    EXCEPTION WHEN OTHERS THEN
+        RETURN CASE SQLSTATE WHEN 'P0UND' THEN SQLERRM ELSE SQLSTATE || ' ' || SQLERRM END;
+    END;
+END
+$$;
