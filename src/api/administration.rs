@@ -3,7 +3,7 @@
 use crate::cache;
 use crate::error::Error;
 use crate::pg::call::Call;
-use crate::pg::function::{Reply, export};
+use crate::pg::function::{Reply, export, nothing};
 use crate::pg::role;
 use crate::rbac::Id;
 use crate::rbac::grants::Role;
@@ -14,7 +14,7 @@ use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
 
 export! {
-    pg_finfo_tenancy_signal_change, tenancy_signal_change => signal_change;
+    pg_finfo_tenancy_signal_change, tenancy_signal_change => nothing, signal_change;
 }
 
 /// Trigger function: the table it stands on has changed, so what backends remember of it is stale.

@@ -1,13 +1,13 @@
 //! The token's content, for policies that ask for more than identity.
 
 use crate::pg::call::{Call, LONGEST_NAME};
-use crate::pg::function::{Reply, export};
+use crate::pg::function::{Reply, export, nothing};
 use crate::session;
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
 export! {
-    pg_finfo_tenancy_claim, tenancy_claim => claim;
+    pg_finfo_tenancy_claim, tenancy_claim => nothing, claim;
 }
 
 /// The whole token, NULL if there is none, it is malformed, or it does not count now.

@@ -133,7 +133,7 @@ fn about_tenant(identity: &Identity, findings: &mut Vec<Finding>) {
             findings,
             topic,
             "none: nothing chooses one",
-            match identity.access.tenants.is_empty() {
+            match identity.access.member_of().next().is_none() {
                 true => "The user is a member of no tenant: tenancy.add_member().",
                 false => {
                     "The user has several memberships: set tenancy.tenant_id in the transaction, or a tenant \
@@ -169,7 +169,7 @@ fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
     let Some(user) = identity.user else { return };
     let mut read_only = false;
     if settings::authority_is_claims() {
-        for tenant in identity.access.tenants.keys() {
+        for tenant in identity.access.member_of() {
             say(findings, "membership", format!("{}: by the token", format_id(tenant)), "");
         }
     } else if let Some(mut explanation) = cache::explain(&user) {

@@ -1,46 +1,27 @@
 //! `current_user_id`, `current_tenant_id`: uuids answered by pointer to what the call site keeps.
 
 use crate::pg::call::Call;
-use crate::pg::execution::Execution;
 use crate::pg::function::{Reply, export, palloc_uuid};
 use crate::rbac::Id;
-use crate::session::{self, identity::Identity};
+use crate::session::identity::Identity;
+use crate::session::site::Site;
 
 export! {
-    pg_finfo_tenancy_current_user_id, tenancy_current_user_id => current_user_id;
-    pg_finfo_tenancy_current_tenant_id, tenancy_current_tenant_id => current_tenant_id;
+    pg_finfo_tenancy_current_user_id, tenancy_current_user_id =>
+        recall, |call| answer(call, |identity| identity.user.as_ref());
+    pg_finfo_tenancy_current_tenant_id, tenancy_current_tenant_id =>
+        recall, |call| answer(call, Identity::tenant);
 }
 
 #[derive(Default)]
-struct Site {
-    epoch: u64,
-    execution: Execution,
+struct Answer {
     present: bool,
     /// Overwritten in place, never freed before the expression: a datum handed out stays readable.
     id: Box<Id>,
 }
 
-fn answer(call: &mut Call, question: fn(&Identity) -> Option<&Id>) -> Reply {
-    if let Some(site) = call.site::<Site>()
-        && session::stands(site.epoch, site.execution)
-    {
-        return site.reply();
-    }
-    let identity = session::current(call.site::<Site>().is_none_or(|site| site.epoch == 0));
-    let id = question(&identity);
-    match call.site::<Site>() {
-        Some(site) => {
-            site.present = id.is_some();
-            *site.id = id.copied().unwrap_or_default();
-            site.epoch = identity.epoch;
-            site.execution = Execution::current();
-            site.reply()
-        }
-        None => id.map_or(Reply::Null, |id| Reply::Datum(palloc_uuid(id))),
-    }
-}
-
-impl Site {
+impl Answer {
+    #[inline]
     fn reply(&self) -> Reply {
         match self.present {
             true => Reply::Datum(pgrx::pg_sys::Datum::from(self.id.as_ptr())),
@@ -49,10 +30,21 @@ impl Site {
     }
 }
 
-fn current_user_id(call: &mut Call) -> Reply {
-    answer(call, |identity| identity.user.as_ref())
+#[inline]
+fn recall(call: &Call) -> Option<Reply> {
+    Site::<Answer>::recall(call, None).map(Answer::reply)
 }
 
-fn current_tenant_id(call: &mut Call) -> Reply {
-    answer(call, Identity::tenant)
+fn answer(call: &mut Call, question: fn(&Identity) -> Option<&Id>) -> Reply {
+    let has_site = call.has_site();
+    let update = |answer: &mut Answer, identity: &std::rc::Rc<Identity>| {
+        let id = question(identity);
+        answer.present = id.is_some();
+        *answer.id = id.copied().unwrap_or_default();
+    };
+    Site::renew(call, None, update, |answer| match has_site {
+        true => answer.reply(),
+        false if answer.present => Reply::Datum(palloc_uuid(&answer.id)),
+        false => Reply::Null,
+    })
 }

@@ -1,29 +1,46 @@
 //! The caller's tenants as arrays, and his access as an operator.
 
+use super::checks::{is_named, question};
 use crate::pg::array;
 use crate::pg::call::Call;
-use crate::pg::function::{Reply, export};
-use crate::session;
+use crate::pg::function::{Reply, export, nothing};
+use crate::rbac::Id;
+use crate::rbac::question::Topic;
+use crate::session::identity::Identity;
+use crate::session::site::Site;
 use pgrx::prelude::*;
+use std::rc::Rc;
 
 export! {
-    pg_finfo_tenancy_tenant_ids, tenancy_tenant_ids => tenant_ids;
-    pg_finfo_tenancy_tenant_ids_with, tenancy_tenant_ids_with => tenant_ids_with;
+    pg_finfo_tenancy_tenant_ids, tenancy_tenant_ids =>
+        nothing, |call| answer(call, Topic::Member);
+    pg_finfo_tenancy_tenant_ids_with, tenancy_tenant_ids_with =>
+        nothing, |call| answer(call, Topic::Permission);
+    pg_finfo_tenancy_tenant_ids_with_any, tenancy_tenant_ids_with_any =>
+        nothing, |call| answer(call, Topic::AnyPermission);
+    pg_finfo_tenancy_tenant_ids_with_all, tenancy_tenant_ids_with_all =>
+        nothing, |call| answer(call, Topic::AllPermissions);
 }
 
-fn tenant_ids(_call: &mut Call) -> Reply {
-    Reply::Datum(array::of_uuids(&session::fresh().access.open_tenants()))
-}
-
-fn tenant_ids_with(call: &mut Call) -> Reply {
-    let Some(name) = call.text(0) else { return Reply::Null };
-    let access = &session::fresh().access;
-    let bit = std::str::from_utf8(name).ok().and_then(|name| access.catalogue.bit(name));
-    Reply::Datum(array::of_uuids(&bit.map(|bit| access.tenants_with(bit)).unwrap_or_default()))
+/// The site keeps the ids; each call gets an array of its own, which its caller may outlive the site with.
+fn answer(call: &mut Call, topic: Topic) -> Reply {
+    let index = is_named(topic).then_some(0);
+    if index.is_some_and(|index| call.is_null(index)) {
+        return Reply::Null;
+    }
+    if let Some(ids) = Site::<Vec<Id>>::recall(call, index) {
+        return Reply::Datum(array::of_uuids(ids));
+    }
+    let argument = call.copy();
+    let update = |ids: &mut Vec<Id>, identity: &Rc<Identity>| {
+        let question = question(&argument, 0, topic, &identity.access.catalogue).unwrap_or_default();
+        *ids = identity.access.tenants_where(&question);
+    };
+    Reply::Datum(Site::renew(call, index, update, |ids| array::of_uuids(ids)))
 }
 
 /// 'read' or 'write' for an operator of the platform, else NULL.
 #[pg_extern(stable, parallel_safe)]
 fn operator_access() -> Option<&'static str> {
-    session::fresh().access.operator.map(|access| access.name())
+    crate::session::fresh().access.operator.map(|access| access.name())
 }

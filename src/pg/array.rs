@@ -50,10 +50,6 @@ impl<'a> Texts<'a> {
         Self { elements, nulls, count: usize::try_from(count).unwrap_or(0), during: PhantomData }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     pub fn iter(self) -> impl Iterator<Item = Option<&'a [u8]>> {
         (0..self.count).map(move |i| {
             // SAFETY: both hold `count` elements; one that is not NULL is a text.

@@ -32,6 +32,16 @@ impl<'c> Call<'c> {
         unsafe { (*self.raw).isnull = true }
     }
 
+    /// The same call once more, to read arguments while what its site remembers is being changed.
+    pub fn copy(&self) -> Self {
+        Self { raw: self.raw, during: PhantomData }
+    }
+
+    pub fn is_null(&self, index: usize) -> bool {
+        self.argument(index).is_none()
+    }
+
+    #[inline]
     fn argument(&self, index: usize) -> Option<Datum> {
         // SAFETY: `raw` is valid and holds `nargs` arguments.
         unsafe {
@@ -46,6 +56,14 @@ impl<'c> Call<'c> {
     pub fn uuid(&self, index: usize) -> Option<&'c [u8; 16]> {
         // SAFETY: declared uuid in SQL: sixteen bytes by reference that live as long as the call.
         self.argument(index).map(|datum| unsafe { &*datum.cast_mut_ptr::<[u8; 16]>() })
+    }
+
+    /// Argument of variable length as it lies in memory, header and all, if it lies there whole.
+    #[inline]
+    pub fn bytes(&self, index: usize) -> Option<&'c [u8]> {
+        // SAFETY: declared text or text[] in SQL; a datum that is neither compressed nor elsewhere is as long as
+        // its header says, and lives as long as the call.
+        self.argument(index).and_then(|datum| unsafe { function::plain_bytes(datum) })
     }
 
     /// Argument of type text, in place if it is not toasted.
@@ -89,6 +107,22 @@ impl<'c> Call<'c> {
             }
             let list = pgrx::PgList::<pg_sys::Node>::from_pg((*node.cast::<pg_sys::FuncExpr>()).args);
             list.get_ptr(index).is_some_and(|argument| (*argument).type_ == pg_sys::NodeTag::T_Const)
+        }
+    }
+
+    /// Whether anything can be remembered: not under DirectFunctionCall.
+    pub fn has_site(&self) -> bool {
+        // SAFETY: flinfo is null or valid during the call.
+        unsafe { !(*self.raw).flinfo.is_null() }
+    }
+
+    /// What this call site remembers, if it was called before: nothing is made, allocated or raised here.
+    #[inline]
+    pub fn remembered<T: 'static>(&self) -> Option<&T> {
+        // SAFETY: as in `site`.
+        unsafe {
+            let tagged = (*self.raw).flinfo.as_ref()?.fn_extra.cast::<Tagged<T>>().as_ref()?;
+            (tagged.tag == TypeId::of::<T>()).then_some(&tagged.value)
         }
     }
 

@@ -4,10 +4,12 @@
 use super::call::Call;
 use pgrx::pg_sys::{self, Datum};
 
-/// Makes a Rust function `fn(&mut Call) -> Reply` callable as a C function of the version-1 convention.
-/// The SQL that declares it stands in sql/bootstrap and must agree on the argument types.
+/// Makes a Rust function `fn(&mut Call) -> Reply` callable as a C function of the version-1 convention. Before
+/// it the other, `fn(&Call) -> Option<Reply>`, is asked, which may only look at what the call site remembers: it
+/// runs outside the guard that turns errors into panics and back, because that guard costs more than the look.
+/// The SQL that declares the function stands in sql/bootstrap and must agree on the argument types.
 macro_rules! export {
-    ($($info:ident, $symbol:ident => $body:path;)*) => {$(
+    ($($info:ident, $symbol:ident => $recall:expr, $body:expr;)*) => {$(
         #[doc(hidden)]
         #[unsafe(no_mangle)]
         pub extern "C-unwind" fn $info() -> &'static pgrx::pg_sys::Pg_finfo_record {
@@ -17,9 +19,8 @@ macro_rules! export {
 
         #[doc(hidden)]
         #[unsafe(no_mangle)]
-        #[pgrx::pg_guard]
         pub extern "C-unwind" fn $symbol(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
-            $crate::pg::function::enter(fcinfo, $body)
+            $crate::pg::function::enter(fcinfo, $recall, $body)
         }
     )*};
 }
@@ -40,17 +41,61 @@ impl From<Option<bool>> for Reply {
 }
 
 #[doc(hidden)]
-#[inline]
-pub fn enter(fcinfo: pg_sys::FunctionCallInfo, body: fn(&mut Call) -> Reply) -> Datum {
+#[inline(always)]
+pub fn enter(
+    fcinfo: pg_sys::FunctionCallInfo,
+    recall: impl Fn(&Call) -> Option<Reply>,
+    body: fn(&mut Call) -> Reply,
+) -> Datum {
     // SAFETY: fmgr passes a valid FunctionCallInfo for the duration of the call (fmgr.h).
     let mut call = unsafe { Call::new(fcinfo) };
-    match body(&mut call) {
-        Reply::Bool(answer) => Datum::from(answer),
-        Reply::Datum(datum) => datum,
-        Reply::Null => {
-            call.answer_null();
-            Datum::from(0)
+    match recall(&call) {
+        Some(reply) => reply.datum(&mut call),
+        None => guarded(fcinfo, body),
+    }
+}
+
+#[cold]
+#[expect(improper_ctypes_definitions, reason = "called from here only; the guard asks for this ABI")]
+#[pgrx::pg_guard]
+extern "C-unwind" fn guarded(fcinfo: pg_sys::FunctionCallInfo, body: fn(&mut Call) -> Reply) -> Datum {
+    // SAFETY: as above.
+    let mut call = unsafe { Call::new(fcinfo) };
+    body(&mut call).datum(&mut call)
+}
+
+impl Reply {
+    #[inline(always)]
+    fn datum(self, call: &mut Call) -> Datum {
+        match self {
+            Self::Bool(answer) => Datum::from(answer),
+            Self::Datum(datum) => datum,
+            Self::Null => {
+                call.answer_null();
+                Datum::from(0)
+            }
         }
+    }
+}
+
+/// For a function that remembers nothing.
+pub fn nothing(_call: &Call) -> Option<Reply> {
+    None
+}
+
+/// A datum of variable length, header and all, if it is neither compressed nor stored elsewhere.
+///
+/// # Safety
+/// `datum` is a non-null varlena that lives as long as `'a`.
+#[inline]
+pub unsafe fn plain_bytes<'a>(datum: Datum) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise; VARSIZE_ANY counts the header too.
+    unsafe {
+        let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
+        if pgrx::varatt_is_4b_c(varlena) || pgrx::varatt_is_1b_e(varlena) {
+            return None;
+        }
+        Some(std::slice::from_raw_parts(varlena.cast::<u8>(), pgrx::varsize_any(varlena)))
     }
 }
 

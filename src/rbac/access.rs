@@ -6,6 +6,7 @@ use super::catalogue::Catalogue;
 use super::grants::{Grants, Membership, OperatorAccess, Role, TenantStatus};
 use super::hierarchy;
 use super::pattern::{Pattern, Scope, is_read};
+use super::question::Question;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
@@ -53,24 +54,61 @@ pub struct Access {
     pub tenant_roles: BTreeSet<String>,
 }
 
+/// What one user holds wherever he is a member.
 #[derive(Debug, Default)]
 pub struct AccessMap {
-    pub tenants: IdMap<Rc<Access>>,
+    /// Which of `kinds` holds in a tenant.
+    tenants: IdMap<u32>,
+    /// Users of thousands of tenants hold the same few roles in most of them: each combination once.
+    kinds: Vec<Kind>,
     pub catalogue: Rc<Catalogue>,
     pub operator: Option<OperatorAccess>,
     pub next_expiry: Option<i64>,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+struct Kind {
+    access: Access,
+    /// In how many tenants it holds.
+    tenants: usize,
+}
+
+/// The answers to one question for the first 64 kinds of access, a bit each: what a row's check reads.
+pub type Answers = u64;
+
 impl AccessMap {
-    /// The member's access, if he is an active member of an open tenant.
+    /// The access of a member of whatever status.
     #[inline]
-    pub fn open(&self, tenant: &Id) -> Option<&Access> {
-        self.tenants.get(tenant).map(|access| &**access).filter(|access| access.open)
+    pub fn member(&self, tenant: &Id) -> Option<&Access> {
+        self.kinds.get(*self.tenants.get(tenant)? as usize).map(|kind| &kind.access)
     }
 
-    #[inline]
+    /// The member's access, if he is an active member of an open tenant.
+    pub fn open(&self, tenant: &Id) -> Option<&Access> {
+        self.member(tenant).filter(|access| access.open)
+    }
+
     pub fn holds(&self, tenant: &Id, bit: usize) -> bool {
-        self.open(tenant).is_some_and(|access| access.permissions.contains(bit))
+        self.admits(tenant, &Question::Permission(bit))
+    }
+
+    /// Whether the answer is yes in this tenant.
+    #[inline]
+    pub fn admits(&self, tenant: &Id, question: &Question) -> bool {
+        self.member(tenant).is_some_and(|access| question.admits(access))
+    }
+
+    /// The same with the answers found beforehand.
+    #[inline]
+    pub fn admits_by(&self, tenant: &Id, answers: Answers) -> bool {
+        self.tenants.get(tenant).is_some_and(|kind| answers >> (kind & 63) & 1 == 1)
+    }
+
+    /// All answers to a question, if there are no more than bits.
+    pub fn answers(&self, question: &Question) -> Option<Answers> {
+        let admitted = |kind: &Kind| Answers::from(question.admits(&kind.access));
+        (self.kinds.len() <= Answers::BITS as usize)
+            .then(|| self.kinds.iter().enumerate().map(|(bit, kind)| admitted(kind) << bit).sum())
     }
 
     /// Whether the member may hand this pattern to others in the tenant: one of his covers it. A name that
@@ -86,24 +124,23 @@ impl AccessMap {
         self.open(tenant).is_some_and(|access| access.patterns.iter().any(|held| held.covers(wanted, scope)))
     }
 
-    /// Tenants the user may enter, in order of id.
-    pub fn open_tenants(&self) -> Vec<Id> {
-        self.tenants_where(|_| true)
-    }
-
-    pub fn tenants_with(&self, bit: usize) -> Vec<Id> {
-        self.tenants_where(|access| access.permissions.contains(bit))
-    }
-
-    fn tenants_where(&self, test: impl Fn(&Access) -> bool) -> Vec<Id> {
-        let mut ids: Vec<Id> = self
-            .tenants
-            .iter()
-            .filter(|(_, access)| access.open && test(access))
-            .map(|(id, _)| *id)
-            .collect();
+    /// The tenants in which the answer is yes, in order of id.
+    pub fn tenants_where(&self, question: &Question) -> Vec<Id> {
+        let admitted: Vec<bool> = self.kinds.iter().map(|kind| question.admits(&kind.access)).collect();
+        let yes = |kind: &u32| admitted.get(*kind as usize).copied().unwrap_or_default();
+        let mut ids: Vec<Id> = self.tenants.iter().filter(|(_, kind)| yes(kind)).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// How many those are, counted by kind.
+    pub fn count_where(&self, test: impl Fn(&Access) -> bool) -> usize {
+        self.kinds.iter().filter(|kind| test(&kind.access)).map(|kind| kind.tenants).sum()
+    }
+
+    /// Tenants of any status, in no order.
+    pub fn member_of(&self) -> impl Iterator<Item = &Id> {
+        self.tenants.keys()
     }
 
     /// The only membership there is, of any status.
@@ -114,14 +151,16 @@ impl AccessMap {
         }
     }
 
-    /// Memory held, roughly; what tenants share is counted once.
+    /// Distinct combinations of what is held.
+    pub fn kinds(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Memory held, roughly, without the catalogue, which all users share.
     pub fn bytes(&self) -> usize {
-        let distinct: HashMap<*const Access, usize> =
-            self.tenants.values().map(|access| (Rc::as_ptr(access), access.bytes())).collect();
         size_of::<Self>()
-            + self.catalogue.bytes()
-            + self.tenants.capacity() * (size_of::<Id>() + size_of::<Rc<Access>>() + 1)
-            + distinct.into_values().sum::<usize>()
+            + self.tenants.capacity() * (size_of::<(Id, u32)>() + 1)
+            + self.kinds.iter().map(|kind| kind.access.bytes()).sum::<usize>()
     }
 }
 
@@ -130,7 +169,7 @@ impl Access {
         // What a set allocates for its first few names.
         const NODE: usize = 280;
         let sets = [&self.application_roles, &self.tenant_roles];
-        size_of::<Self>()
+        size_of::<Kind>()
             + self.permissions.bytes()
             + self.patterns.iter().map(|p| size_of::<Pattern>() + p.text().len()).sum::<usize>()
             + sets.iter().filter(|set| !set.is_empty()).count() * NODE
@@ -140,8 +179,8 @@ impl Access {
 
 /// Resolves hierarchy, groups and wildcards, so that a check is a bit test.
 pub fn resolve(grants: &Grants, catalogue: Rc<Catalogue>) -> AccessMap {
-    // Users of thousands of tenants hold the same few roles in most of them: resolve each combination once.
-    let mut same: HashMap<(bool, TenantStatus, Vec<Id>), Rc<Access>> = HashMap::new();
+    let mut same: HashMap<(bool, TenantStatus, Vec<Id>), u32> = HashMap::new();
+    let mut kinds: Vec<Kind> = Vec::new();
     let mut tenants = IdMap::default();
     for membership in &grants.memberships {
         let mut assigned: Vec<Id> = membership.assigned.iter().map(|a| a.role).collect();
@@ -149,21 +188,26 @@ pub fn resolve(grants: &Grants, catalogue: Rc<Catalogue>) -> AccessMap {
         assigned.sort_unstable();
         assigned.dedup();
         let key = (membership.active, membership.tenant_status, assigned);
-        let access = match same.get(&key) {
-            Some(access) => Rc::clone(access),
+        let kind = match same.get(&key) {
+            Some(kind) => *kind,
             None => {
                 let (access, own) = resolve_one(membership, &key.2, &grants.roles, &catalogue);
-                let access = Rc::new(access);
+                // Four thousand million kinds would need more memory than there is.
+                let kind = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
+                kinds.push(Kind { access, tenants: 0 });
                 // A tenant's own roles are nobody else's.
                 if !own {
-                    same.insert(key, Rc::clone(&access));
+                    same.insert(key, kind);
                 }
-                access
+                kind
             }
         };
-        tenants.insert(membership.tenant, access);
+        if let Some(kind) = kinds.get_mut(kind as usize) {
+            kind.tenants += 1;
+        }
+        tenants.insert(membership.tenant, kind);
     }
-    AccessMap { tenants, catalogue, operator: grants.operator, next_expiry: grants.next_expiry }
+    AccessMap { tenants, kinds, catalogue, operator: grants.operator, next_expiry: grants.next_expiry }
 }
 
 /// A role counts only where it belongs, whatever got into the tables.

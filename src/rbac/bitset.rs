@@ -27,6 +27,10 @@ impl BitSet {
         })
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
     pub fn bytes(&self) -> usize {
         self.words.capacity() * 8
     }

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod grants;
 pub mod hierarchy;
 pub mod pattern;
+pub mod question;
 
 /// A uuid as Postgres stores it. Tenants, users, roles and groups are all keyed so.
 pub type Id = [u8; 16];

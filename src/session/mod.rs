@@ -1,6 +1,7 @@
 //! Who is asking now: claims, user and active tenant of this moment.
 
 pub mod identity;
+pub mod site;
 mod tenant;
 
 use crate::cache;
@@ -77,13 +78,6 @@ fn end_claims() {
         }
     }
     CHANGED.set(false);
-}
-
-/// Whether a call site's answer of that epoch still stands, without looking at anything but counters.
-/// Settings that no hook watches have to be compared, so nothing stands then.
-#[inline]
-pub fn stands(epoch: u64, execution: Execution) -> bool {
-    epoch == cache::epoch() && execution == Execution::current() && settings::all_watched()
 }
 
 /// The identity now, messages read whatever was asked before.

@@ -45,7 +45,7 @@ pub fn choose(principal: Option<&Principal>, access: &AccessMap) -> (Source, Ver
     let verdict = match hint {
         Hint::Absent => Verdict::NothingChosen,
         Hint::NotAUuid => Verdict::NotAUuid,
-        Hint::Tenant(tenant) => match access.tenants.get(&tenant) {
+        Hint::Tenant(tenant) => match access.member(&tenant) {
             None => Verdict::NotAMember(tenant),
             Some(found) if found.open => Verdict::Accepted(tenant),
             Some(_) => Verdict::Closed(tenant),

@@ -6,6 +6,7 @@ use common::{catalogue, grants, id, member, role};
 use pg_tenancy_unit::rbac::Id;
 use pg_tenancy_unit::rbac::access::{AccessMap, resolve};
 use pg_tenancy_unit::rbac::grants::{Grants, OperatorAccess, TenantStatus};
+use pg_tenancy_unit::rbac::question::Question;
 
 const NAMES: [&str; 5] = ["docs.read", "docs.reader", "docs.write", "platform.manage", "platform.read"];
 const A: Id = [0xa; 16];
@@ -27,7 +28,10 @@ fn held(map: &AccessMap, tenant: &Id) -> Vec<&'static str> {
 fn a_user_without_memberships_holds_nothing_anywhere() {
     let map = map(&Grants::default());
     assert!(held(&map, &A).is_empty() && map.open(&A).is_none());
-    assert!(map.open_tenants().is_empty() && map.tenants_with(0).is_empty());
+    assert!(
+        map.tenants_where(&Question::Member).is_empty()
+            && map.tenants_where(&Question::Permission(0)).is_empty()
+    );
     assert_eq!(map.sole_tenant(), None);
 }
 
@@ -44,7 +48,10 @@ fn a_role_held_in_one_tenant_gives_nothing_in_another() {
     let map = map(&grants(vec![member(A, &[id(1)]), member(B, &[])], roles));
     assert_eq!(held(&map, &A), ["docs.read", "docs.reader", "docs.write"]);
     assert!(held(&map, &B).is_empty());
-    assert_eq!(map.catalogue.bit("docs.read").map(|bit| map.tenants_with(bit)), Some(vec![A]));
+    assert_eq!(
+        map.catalogue.bit("docs.read").map(|bit| map.tenants_where(&Question::Permission(bit))),
+        Some(vec![A])
+    );
 }
 
 #[test]
@@ -155,7 +162,7 @@ fn a_read_only_tenant_keeps_only_what_is_named_read() {
     let roles = vec![(id(1), role(None, "owner", &["all", "platform.manage", "platform.read"], &[]))];
     let map = map(&grants(vec![membership], roles));
     assert_eq!(held(&map, &A), ["docs.read", "platform.read"]);
-    assert_eq!(map.open_tenants(), [A]);
+    assert_eq!(map.tenants_where(&Question::Member), [A]);
 }
 
 #[test]
@@ -172,8 +179,11 @@ fn members_of_closed_tenants_and_suspended_members_hold_nothing() {
         let roles = vec![(id(1), role(None, "owner", &["all"], &[]))];
         let map = map(&grants(vec![membership], roles));
         assert!(held(&map, &A).is_empty() && map.open(&A).is_none(), "{tenant_status:?} {active}");
-        assert!(map.open_tenants().is_empty(), "{tenant_status:?} {active}");
-        assert!((0..NAMES.len()).all(|bit| map.tenants_with(bit).is_empty()), "{tenant_status:?} {active}");
+        assert!(map.tenants_where(&Question::Member).is_empty(), "{tenant_status:?} {active}");
+        assert!(
+            (0..NAMES.len()).all(|bit| map.tenants_where(&Question::Permission(bit)).is_empty()),
+            "{tenant_status:?} {active}"
+        );
         // He still is a member, and of no other tenant.
         assert_eq!(map.sole_tenant(), Some(A), "{tenant_status:?} {active}");
     }
@@ -193,7 +203,7 @@ fn members_see_a_suspended_tenant_and_neither_an_archived_one_nor_one_they_are_s
         let mut membership = member(A, &[]);
         (membership.tenant_status, membership.active) = (tenant_status, active);
         let map = map(&grants(vec![membership], vec![]));
-        let seen = map.tenants.get(&A).is_some_and(|access| access.visible);
+        let seen = map.member(&A).is_some_and(|access| access.visible);
         assert_eq!(seen, visible, "{tenant_status:?} {active}");
     }
 }
@@ -206,7 +216,7 @@ fn suspension_in_one_tenant_leaves_the_same_roles_in_another_alone() {
     for memberships in [vec![suspended.clone(), member(B, &[id(1)])], vec![member(B, &[id(1)]), suspended]] {
         let map = map(&grants(memberships, roles.clone()));
         assert!(held(&map, &A).is_empty());
-        assert_eq!(map.open_tenants(), [B]);
+        assert_eq!(map.tenants_where(&Question::Member), [B]);
     }
 }
 
@@ -238,7 +248,7 @@ fn operator_access_and_expiry_pass_through_and_open_no_tenant() {
     (grants.operator, grants.next_expiry) = (Some(OperatorAccess::Write), Some(42));
     let map = map(&grants);
     assert_eq!((map.operator, map.next_expiry), (Some(OperatorAccess::Write), Some(42)));
-    assert!(map.open_tenants().is_empty());
+    assert!(map.tenants_where(&Question::Member).is_empty());
 }
 
 #[test]
@@ -247,12 +257,12 @@ fn with_two_memberships_there_is_no_sole_tenant_even_if_one_is_closed() {
     closed.tenant_status = TenantStatus::Archived;
     let map = map(&grants(vec![member(A, &[]), closed], vec![]));
     assert_eq!(map.sole_tenant(), None);
-    assert_eq!(map.open_tenants(), [A]);
+    assert_eq!(map.tenants_where(&Question::Member), [A]);
 }
 
 #[test]
 fn tenants_are_listed_in_order_of_id() {
     let tenants = [9u128, 1, 5, 3].map(id);
     let members = tenants.iter().map(|tenant| member(*tenant, &[])).collect();
-    assert_eq!(map(&grants(members, vec![])).open_tenants(), [1u128, 3, 5, 9].map(id));
+    assert_eq!(map(&grants(members, vec![])).tenants_where(&Question::Member), [1u128, 3, 5, 9].map(id));
 }
