@@ -8,6 +8,7 @@ mod error;
 mod pg;
 #[cfg(test)]
 pub mod pg_test;
+mod planner;
 mod rbac;
 mod session;
 mod settings;
@@ -15,7 +16,6 @@ mod settings;
 mod tests;
 
 use pgrx::prelude::*;
-
 ::pgrx::pg_module_magic!(name, version);
 
 /// Runs when the library loads: at connection with session_preload_libraries, else at the first call.

@@ -16,6 +16,7 @@ pub static SELF_SERVICE: Flag = Flag::new(false);
 pub static ALLOW_TENANT_CHANGE: Flag = Flag::new(false);
 pub static MAX_OWNED_TENANTS: Number = Number::new(5);
 pub static CACHE_SIZE: Number = Number::new(4096);
+pub static INDEX_MAX_SET: Number = Number::new(500);
 static CLAIMS_SCOPE: Number = Number::new(0);
 static AUTHORITY: Number = Number::new(0);
 
@@ -99,6 +100,7 @@ pub fn define() {
         c"tenancy.max_owned_tenants",
         c"How many tenants a user may own before self-service refuses him another.",
         (0, i32::MAX),
+        Who::Superuser,
         false,
     );
     ALLOW_TENANT_CHANGE.define(
@@ -110,7 +112,15 @@ pub fn define() {
         c"tenancy.cache_size",
         c"Memory of a backend for users' resolved permissions.",
         (64, 1 << 20),
+        Who::Superuser,
         true,
+    );
+    INDEX_MAX_SET.define(
+        c"tenancy.index_max_set",
+        c"The largest set of tenants that the planner may search an index for.",
+        (0, i32::MAX),
+        Who::Anybody,
+        false,
     );
     CLAIMS_SCOPE.define_choice(
         c"tenancy.claims_scope",

@@ -2,6 +2,22 @@
 -- None raises, writes or logs because of its arguments. LEAKPROOF where nothing they raise, log or allocate
 -- depends on the row's tenant, so that a policy of the user's that sorts first cannot take the index away.
 
+-- What the planner asks about them (src/planner). It calls these itself; nobody else can, for want of an internal.
+CREATE FUNCTION tenancy.tenant_support(internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'tenancy_tenant_support';
+REVOKE ALL ON FUNCTION tenancy.tenant_support(internal) FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.tenant_support(internal) IS 'Planner support: index condition, estimates and pruning for functions that take a tenant';
+
+CREATE FUNCTION tenancy.answer_support(internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'tenancy_answer_support';
+REVOKE ALL ON FUNCTION tenancy.answer_support(internal) FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.answer_support(internal) IS 'Planner support: estimates for functions that answer for the active tenant';
+
+CREATE FUNCTION tenancy.set_support(internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'tenancy_set_support';
+REVOKE ALL ON FUNCTION tenancy.set_support(internal) FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.set_support(internal) IS 'Planner support: cost of functions that give a set of tenants';
+
 -- Costs: beside a column these two are next to nothing, and what asks for a permission without a column costs a
 -- little more than a comparison with them, so that the planner puts it after the tenant's own condition.
 CREATE FUNCTION tenancy.current_user_id() RETURNS uuid
@@ -13,63 +29,63 @@ CREATE FUNCTION tenancy.current_tenant_id() RETURNS uuid
 COMMENT ON FUNCTION tenancy.current_tenant_id() IS 'The active tenant; NULL if none is chosen or the user is no active member of it';
 
 CREATE FUNCTION tenancy.tenant_ids() RETURNS uuid[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_tenant_ids';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids';
 COMMENT ON FUNCTION tenancy.tenant_ids() IS 'The open tenants the user is an active member of';
 
 CREATE FUNCTION tenancy.tenant_ids_with(permission text) RETURNS uuid[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with';
 COMMENT ON FUNCTION tenancy.tenant_ids_with(permission text) IS 'The tenants in which the user holds the permission';
 
 CREATE FUNCTION tenancy.tenant_ids_with_any(permissions text[]) RETURNS uuid[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_any';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_any';
 COMMENT ON FUNCTION tenancy.tenant_ids_with_any(permissions text[]) IS 'The tenants in which the user holds one of the permissions';
 
 CREATE FUNCTION tenancy.tenant_ids_with_all(permissions text[]) RETURNS uuid[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_all';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_all';
 COMMENT ON FUNCTION tenancy.tenant_ids_with_all(permissions text[]) IS 'The tenants in which the user holds each of the permissions, at least one';
 
 CREATE FUNCTION tenancy.is_member(tenant uuid) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'tenancy_is_member';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_is_member';
 COMMENT ON FUNCTION tenancy.is_member(tenant uuid) IS 'Whether the user is an active member of the tenant, and the tenant is open';
 
 CREATE FUNCTION tenancy.can_see_tenant(tenant uuid) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_can_see_tenant';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_can_see_tenant';
 COMMENT ON FUNCTION tenancy.can_see_tenant(tenant uuid) IS 'Whether the user may see the tenant''s own row: as is_member, but also while it is suspended';
 
 CREATE FUNCTION tenancy.has_role(role text) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 AS 'MODULE_PATHNAME', 'tenancy_has_role';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 SUPPORT tenancy.answer_support AS 'MODULE_PATHNAME', 'tenancy_has_role';
 COMMENT ON FUNCTION tenancy.has_role(role text) IS 'Whether the user has this application role in the active tenant, directly, by a group or by inheritance';
 
 CREATE FUNCTION tenancy.has_role(tenant uuid, role text) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_has_role_in';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_has_role_in';
 COMMENT ON FUNCTION tenancy.has_role(tenant uuid, role text) IS 'Whether the user has this application role in that tenant; a tenant''s own role of the name never counts';
 
 CREATE FUNCTION tenancy.has_tenant_role(tenant uuid, role text) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_has_tenant_role';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_has_tenant_role';
 COMMENT ON FUNCTION tenancy.has_tenant_role(tenant uuid, role text) IS 'Whether the user has this role of the tenant''s own in that tenant';
 
 CREATE FUNCTION tenancy.has_permission(permission text) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 AS 'MODULE_PATHNAME', 'tenancy_has_permission';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 SUPPORT tenancy.answer_support AS 'MODULE_PATHNAME', 'tenancy_has_permission';
 COMMENT ON FUNCTION tenancy.has_permission(permission text) IS 'Whether the user holds the permission in the active tenant';
 
 CREATE FUNCTION tenancy.has_permission(tenant uuid, permission text) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'tenancy_has_permission_in';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_has_permission_in';
 COMMENT ON FUNCTION tenancy.has_permission(tenant uuid, permission text) IS 'Whether the user holds the permission in that tenant';
 
 CREATE FUNCTION tenancy.has_any_permission(permissions text[]) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 AS 'MODULE_PATHNAME', 'tenancy_has_any_permission';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 SUPPORT tenancy.answer_support AS 'MODULE_PATHNAME', 'tenancy_has_any_permission';
 COMMENT ON FUNCTION tenancy.has_any_permission(permissions text[]) IS 'Whether the user holds one of the permissions in the active tenant';
 
 CREATE FUNCTION tenancy.has_any_permission(tenant uuid, permissions text[]) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'tenancy_has_any_permission_in';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_has_any_permission_in';
 COMMENT ON FUNCTION tenancy.has_any_permission(tenant uuid, permissions text[]) IS 'Whether the user holds one of the permissions in that tenant';
 
 CREATE FUNCTION tenancy.has_all_permissions(permissions text[]) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 AS 'MODULE_PATHNAME', 'tenancy_has_all_permissions';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 SUPPORT tenancy.answer_support AS 'MODULE_PATHNAME', 'tenancy_has_all_permissions';
 COMMENT ON FUNCTION tenancy.has_all_permissions(permissions text[]) IS 'Whether the user holds each of the permissions, at least one, in the active tenant';
 
 CREATE FUNCTION tenancy.has_all_permissions(tenant uuid, permissions text[]) RETURNS boolean
-    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF AS 'MODULE_PATHNAME', 'tenancy_has_all_permissions_in';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_has_all_permissions_in';
 COMMENT ON FUNCTION tenancy.has_all_permissions(tenant uuid, permissions text[]) IS 'Whether the user holds each of the permissions, at least one, in that tenant';
 
 CREATE FUNCTION tenancy.claim(path text) RETURNS jsonb

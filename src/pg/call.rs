@@ -86,6 +86,12 @@ impl<'c> Call<'c> {
         self.argument(index).map(|datum| unsafe { Texts::of(datum) })
     }
 
+    /// Argument of type internal, which only the server can pass.
+    pub fn internal(&self, index: usize) -> Option<*mut std::ffi::c_void> {
+        let pointer: *mut std::ffi::c_void = self.argument(index)?.cast_mut_ptr();
+        (!pointer.is_null()).then_some(pointer)
+    }
+
     /// Whether the trigger manager calls; a trigger function must refuse anybody else.
     pub fn is_trigger(&self) -> bool {
         // SAFETY: the test is CALLED_AS_TRIGGER of commands/trigger.h; context is null or a node.

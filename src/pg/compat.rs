@@ -21,3 +21,6 @@ pub unsafe fn attribute(descriptor: pg_sys::TupleDesc, index: usize) -> *const p
     // SAFETY: the caller's promise; TupleDescAttr of access/tupdesc.h.
     unsafe { pg_sys::TupleDescAttr(descriptor, index as i32) }
 }
+
+/// Whether an index scan by an array on a later column keeps the order the planner takes it to have.
+pub const ARRAYS_KEEP_INDEX_ORDER: bool = cfg!(any(feature = "pg17", feature = "pg18"));

@@ -127,6 +127,7 @@ impl Number {
         name: &'static CStr,
         about: &'static CStr,
         range: (i32, i32),
+        who: Who,
         kilobytes: bool,
     ) {
         let boot = self.get();
@@ -141,7 +142,7 @@ impl Number {
                 boot,
                 range.0,
                 range.1,
-                context(Who::Superuser),
+                context(who),
                 flags,
                 None,
                 Some(number_assigned),

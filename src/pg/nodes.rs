@@ -1,0 +1,237 @@
+//! Expressions of a query tree, while the planner asks about one: what they are, and building new ones.
+
+use super::array::Texts;
+use pgrx::pg_sys::{self, Datum, NodeTag, Oid};
+use std::ffi::{CStr, c_int};
+use std::marker::PhantomData;
+
+/// `uuid = uuid`, whose OID pg_operator.dat fixes.
+const UUID_EQUALS: u32 = 2972;
+
+/// An expression that lives as long as the planner's memory of this query.
+#[derive(Clone, Copy)]
+pub struct Expr<'p> {
+    raw: *mut pg_sys::Node,
+    during: PhantomData<&'p ()>,
+}
+
+/// A column of a relation of the query that is being planned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    pub relation: c_int,
+    pub attribute: i16,
+}
+
+/// A call of a function, with the OID and schema that identify it.
+#[derive(Clone, Copy)]
+pub struct FunctionCall<'p> {
+    raw: *mut pg_sys::FuncExpr,
+    during: PhantomData<&'p ()>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Identity(pub(super) *const pg_sys::List);
+
+impl<'p> Expr<'p> {
+    /// # Safety
+    /// `raw` is a valid node for as long as `'p`.
+    pub(super) unsafe fn new(raw: *mut pg_sys::Node) -> Option<Self> {
+        (!raw.is_null()).then_some(Self { raw, during: PhantomData })
+    }
+
+    pub(super) fn raw(self) -> *mut pg_sys::Node {
+        self.raw
+    }
+
+    fn is(self, tag: NodeTag) -> bool {
+        // SAFETY: every node begins with its tag.
+        unsafe { (*self.raw).type_ == tag }
+    }
+
+    pub fn as_function(self) -> Option<FunctionCall<'p>> {
+        self.is(NodeTag::T_FuncExpr).then(|| FunctionCall { raw: self.raw.cast(), during: PhantomData })
+    }
+
+    pub fn as_variable(self) -> Option<Variable> {
+        if !self.is(NodeTag::T_Var) {
+            return None;
+        }
+        // SAFETY: the tag says Var.
+        let var = unsafe { &*self.raw.cast::<pg_sys::Var>() };
+        (var.varlevelsup == 0 && var.varattno > 0)
+            .then_some(Variable { relation: var.varno, attribute: var.varattno })
+    }
+
+    /// Whether it has one value for the whole of a scan: no column, nothing volatile, no subquery.
+    pub fn is_fixed(self) -> bool {
+        // SAFETY: walks over a valid expression.
+        unsafe {
+            !pg_sys::contain_var_clause(self.raw)
+                && !pg_sys::contain_volatile_functions(self.raw)
+                && !pg_sys::contain_subplans(self.raw)
+        }
+    }
+
+    /// The column that must equal this expression's other side for it to be true: `column = x`, or
+    /// `column = ANY (x)`, with an x that is fixed.
+    pub fn as_equality(self) -> Option<Variable> {
+        // SAFETY: the tags say which node it is; both hold a list of two arguments.
+        let (operator, arguments) = unsafe {
+            if self.is(NodeTag::T_OpExpr) {
+                let op = &*self.raw.cast::<pg_sys::OpExpr>();
+                (op.opno, list(op.args))
+            } else if self.is(NodeTag::T_ScalarArrayOpExpr) {
+                let op = &*self.raw.cast::<pg_sys::ScalarArrayOpExpr>();
+                (if op.useOr { op.opno } else { Oid::INVALID }, list(op.args))
+            } else {
+                return None;
+            }
+        };
+        let (left, right) = (arguments.first()?, arguments.get(1)?);
+        if operator != Oid::from(UUID_EQUALS) {
+            return None;
+        }
+        match (left.as_variable(), right.as_variable()) {
+            (Some(column), None) if right.is_fixed() => Some(column),
+            (None, Some(column)) if left.is_fixed() => Some(column),
+            _ => None,
+        }
+    }
+
+    /// `self = ANY (array)`, if equality of uuids is an operator of this family.
+    pub fn equals_any(self, array: Expr<'p>, family: Oid) -> Option<Expr<'p>> {
+        // SAFETY: a syscache lookup.
+        if !unsafe { pg_sys::op_in_opfamily(Oid::from(UUID_EQUALS), family) } {
+            return None;
+        }
+        // SAFETY: a zeroed node of this size with its tag, as makeNode makes; the arguments are nodes.
+        unsafe {
+            let node =
+                pg_sys::palloc0(size_of::<pg_sys::ScalarArrayOpExpr>()).cast::<pg_sys::ScalarArrayOpExpr>();
+            (*node).xpr.type_ = NodeTag::T_ScalarArrayOpExpr;
+            (*node).opno = Oid::from(UUID_EQUALS);
+            (*node).opfuncid = Oid::from(pg_sys::F_UUID_EQ);
+            (*node).useOr = true;
+            (*node).args = make_list(&[self, array]);
+            (*node).location = -1;
+            Some(Expr { raw: node.cast(), during: PhantomData })
+        }
+    }
+}
+
+impl<'p> FunctionCall<'p> {
+    pub fn oid(self) -> Oid {
+        // SAFETY: a valid FuncExpr.
+        unsafe { (*self.raw).funcid }
+    }
+
+    pub fn arguments(self) -> Vec<Expr<'p>> {
+        // SAFETY: a valid FuncExpr, whose arguments live as long.
+        unsafe { list((*self.raw).args) }
+    }
+
+    /// What tells this call from any other in the query: where its list of arguments lies.
+    pub fn identity(self) -> Identity {
+        // SAFETY: a valid FuncExpr.
+        Identity(unsafe { (*self.raw).args }.cast_const())
+    }
+}
+
+/// What a function is called and where: its schema, name and number of arguments, the first of type uuid or not.
+pub struct Signature {
+    pub schema: Oid,
+    pub name: String,
+    pub first_is_uuid: bool,
+}
+
+pub fn signature(function: Oid) -> Option<Signature> {
+    let (mut types, mut count) = (std::ptr::null_mut(), 0);
+    // SAFETY: syscache lookups; the name is null or a palloc'd C string, the types an array of `count`. A function
+    // that is in a query is locked by nothing, so it may be gone: get_func_name comes first and tells.
+    unsafe {
+        let name = pg_sys::get_func_name(function);
+        if name.is_null() {
+            return None;
+        }
+        let name = CStr::from_ptr(name).to_str().ok()?.to_owned();
+        pg_sys::get_func_signature(function, &raw mut types, &raw mut count);
+        let first_is_uuid = count > 0 && *types == pg_sys::UUIDOID;
+        Some(Signature { schema: pg_sys::get_func_namespace(function), name, first_is_uuid })
+    }
+}
+
+/// A call of the function of that schema that takes these arguments, of these types, and gives uuid[].
+pub fn uuid_array_call<'p>(schema: Oid, name: &CStr, arguments: &[(Expr<'p>, Oid)]) -> Option<Expr<'p>> {
+    let types: Vec<Oid> = arguments.iter().map(|(_, type_oid)| *type_oid).collect();
+    let nodes: Vec<Expr> = arguments.iter().map(|(node, _)| *node).collect();
+    // SAFETY: a syscache lookup by name, argument types and schema, which gives InvalidOid for none (pg_proc's
+    // column 1 is its oid); then a node of the arguments.
+    unsafe {
+        let vector = pg_sys::buildoidvector(types.as_ptr(), c_int::try_from(types.len()).ok()?);
+        let function = pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as c_int,
+            pg_sys::Anum_pg_proc_oid as i16,
+            Datum::from(name.as_ptr()),
+            Datum::from(vector),
+            Datum::from(schema),
+            Datum::from(0),
+        );
+        if function == Oid::INVALID {
+            return None;
+        }
+        let call = pg_sys::makeFuncExpr(
+            function,
+            pg_sys::UUIDARRAYOID,
+            make_list(&nodes),
+            Oid::INVALID,
+            Oid::INVALID,
+            pg_sys::CoercionForm::COERCE_EXPLICIT_CALL,
+        );
+        Some(Expr { raw: call.cast(), during: PhantomData })
+    }
+}
+
+/// What an expression is at planning time.
+#[derive(Clone, Copy)]
+pub enum Known<'p> {
+    Unknown,
+    Null,
+    Text(&'p [u8]),
+    Texts(Texts<'p>),
+}
+
+impl<'p> Expr<'p> {
+    /// Its value for estimates: parameters count at their present value, stable functions are called.
+    pub(super) fn estimated(self, root: *mut pg_sys::PlannerInfo) -> Known<'p> {
+        // SAFETY: `root` is null or the planner's; the answer is a node, and a Const of type text or text[] holds
+        // a datum of it that lives as long as the planner's memory.
+        unsafe {
+            let node = pg_sys::estimate_expression_value(root, self.raw);
+            if (*node).type_ != NodeTag::T_Const {
+                return Known::Unknown;
+            }
+            let constant = &*node.cast::<pg_sys::Const>();
+            match constant.consttype {
+                _ if constant.constisnull => Known::Null,
+                pg_sys::TEXTOID => Known::Text(super::function::text_bytes(constant.constvalue)),
+                pg_sys::TEXTARRAYOID => Known::Texts(Texts::of(constant.constvalue)),
+                _ => Known::Unknown,
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `list` is NIL or a list of nodes that live as long as `'p`.
+pub(super) unsafe fn list<'p>(list: *mut pg_sys::List) -> Vec<Expr<'p>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let nodes = pgrx::PgList::<pg_sys::Node>::from_pg(list);
+        nodes.iter_ptr().filter_map(|node| Expr::new(node)).collect()
+    }
+}
+
+fn make_list(nodes: &[Expr]) -> *mut pg_sys::List {
+    // SAFETY: lappend allocates the list in the current memory context, the planner's.
+    nodes.iter().fold(std::ptr::null_mut(), |list, node| unsafe { pg_sys::lappend(list, node.raw.cast()) })
+}

@@ -1,0 +1,41 @@
+//! A predicate as a condition `tenant_id = ANY (tenancy.tenant_ids_with('x'))`, which an index can be searched by.
+//! The set is found anew by each execution, so that the plan serves any user.
+
+use super::predicate::{Predicate, present};
+use crate::pg::function::Reply;
+use crate::pg::support::{IndexCondition, Planning};
+use crate::settings;
+
+/// The exact condition, within the limits of the index. One predicate of a column is enough to search by: several
+/// arrays on one column would be searched for in all their combinations, so the smallest goes, and the rest stay
+/// filters. A plain equality says more than any.
+pub fn index_condition(request: IndexCondition) -> Option<Reply> {
+    let predicate = Predicate::of(request.call()?)?;
+    let planning = request.planning();
+    if !request.takes_arrays() || !is_chosen(predicate, planning) {
+        return None;
+    }
+    let condition = predicate.tenant.equals_any(predicate.set()?, request.family())?;
+    Some(request.answer(condition))
+}
+
+/// Whether this predicate is the first of the smallest sets, and small enough. A set that is not known while
+/// planning, or empty, is taken for one tenant: the plan may be somebody else's who has some.
+fn is_chosen<'p>(predicate: Predicate<'p>, planning: Planning<'p>) -> bool {
+    let access = present();
+    let size = |predicate: Predicate<'p>| {
+        let question = predicate.question(planning, &access);
+        question.map_or(1, |question| access.count_where(|kind| question.admits(kind)).max(1))
+    };
+    let conditions = planning.conditions_on(predicate.column);
+    if conditions.iter().any(|condition| condition.as_equality() == Some(predicate.column)) {
+        return false;
+    }
+    let smallest = conditions
+        .iter()
+        .filter_map(|condition| condition.as_function().and_then(Predicate::of))
+        .filter(|rival| rival.column == predicate.column && rival.set_name().is_some())
+        .min_by_key(|rival| size(*rival));
+    smallest.is_none_or(|smallest| smallest.identity == predicate.identity)
+        && size(predicate) <= usize::try_from(settings::INDEX_MAX_SET.get()).unwrap_or(0)
+}

@@ -1,0 +1,96 @@
+//! A call that asks about the tenant in a column, as the planner sees it, and what it comes to at present.
+
+use super::{SETS, topic_of};
+use crate::pg::nodes::{self, Expr, FunctionCall, Identity, Known, Variable};
+use crate::pg::support::{Planning, Selectivity};
+use crate::rbac::access::AccessMap;
+use crate::rbac::question::{Question, Topic};
+use crate::session;
+use pgrx::pg_sys::{self, Oid};
+use std::ffi::CStr;
+use std::rc::Rc;
+
+/// `has_permission(column, argument)` or one of its kin.
+#[derive(Clone, Copy)]
+pub struct Predicate<'p> {
+    pub identity: Identity,
+    pub tenant: Expr<'p>,
+    pub column: Variable,
+    topic: Topic,
+    argument: Option<Expr<'p>>,
+    schema: Oid,
+}
+
+impl<'p> Predicate<'p> {
+    pub fn of(call: FunctionCall<'p>) -> Option<Self> {
+        Self::new(call.oid(), &call.arguments(), call.identity())
+    }
+
+    pub fn of_request(request: &Selectivity<'p>) -> Option<Self> {
+        Self::new(request.function(), &request.arguments(), request.identity())
+    }
+
+    /// `None` for a call of another function, or one whose tenant is no plain column, or whose other argument may
+    /// change from row to row.
+    fn new(function: Oid, arguments: &[Expr<'p>], identity: Identity) -> Option<Self> {
+        let tenant = *arguments.first()?;
+        let column = tenant.as_variable()?;
+        let signature = nodes::signature(function).filter(|signature| signature.first_is_uuid)?;
+        let topic = topic_of(&signature.name)?;
+        let argument = arguments.get(1).copied();
+        if argument.is_some_and(|argument| !argument.is_fixed()) {
+            return None;
+        }
+        Some(Self { identity, tenant, column, topic, argument, schema: signature.schema })
+    }
+
+    /// What it asks, if that is known while planning.
+    pub fn question(self, planning: Planning<'p>, access: &AccessMap) -> Option<Question> {
+        question(self.topic, self.argument, planning, access)
+    }
+
+    /// The call that gives all tenants for which this one says yes, if there is such a function.
+    pub fn set(self) -> Option<Expr<'p>> {
+        let type_oid = match self.topic {
+            Topic::AnyPermission | Topic::AllPermissions => pg_sys::TEXTARRAYOID,
+            _ => pg_sys::TEXTOID,
+        };
+        let arguments: Vec<_> = self.argument.into_iter().map(|argument| (argument, type_oid)).collect();
+        nodes::uuid_array_call(self.schema, self.set_name()?, &arguments)
+    }
+
+    pub fn set_name(self) -> Option<&'static CStr> {
+        SETS.into_iter().find(|(_, topic)| *topic == self.topic).map(|(name, _)| name)
+    }
+}
+
+/// How many tenants a call of `tenant_ids_with(…)` or one of its kin gives at present, if that is known while
+/// planning.
+pub fn size_of_set<'p>(call: FunctionCall<'p>, planning: Planning<'p>) -> Option<usize> {
+    let name = nodes::signature(call.oid())?.name;
+    let (_, topic) = SETS.into_iter().find(|(set, _)| set.to_bytes() == name.as_bytes())?;
+    let access = present();
+    let question = question(topic, call.arguments().first().copied(), planning, &access)?;
+    Some(access.count_where(|kind| question.admits(kind)))
+}
+
+/// What the present user holds. Read while planning, for estimates only.
+pub fn present() -> Rc<AccessMap> {
+    Rc::clone(&session::fresh().access)
+}
+
+fn question<'p>(
+    topic: Topic,
+    argument: Option<Expr<'p>>,
+    planning: Planning<'p>,
+    access: &AccessMap,
+) -> Option<Question> {
+    let catalogue = &access.catalogue;
+    let Some(argument) = argument else { return Some(Question::new(topic, catalogue, std::iter::empty())) };
+    match planning.estimate(argument) {
+        Known::Unknown => None,
+        Known::Null => Some(Question::Never),
+        Known::Text(name) => Some(Question::new(topic, catalogue, std::iter::once(Some(name)))),
+        Known::Texts(names) => Some(Question::new(topic, catalogue, names.iter())),
+    }
+}
