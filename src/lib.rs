@@ -27,9 +27,9 @@ pub extern "C-unwind" fn _PG_init() {
     }
     session::start();
     cache::start();
+    planner::start();
     settings::define();
 }
-
 // The extension's SQL, in order. Functions written in Rust come after the bootstrap.
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["tables"]);

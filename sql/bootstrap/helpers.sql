@@ -102,3 +102,8 @@ CREATE FUNCTION tenancy.signal_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'tenancy_signal_change';
 REVOKE ALL ON FUNCTION tenancy.signal_change() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.signal_change() IS 'Trigger function: tells every backend that the table it stands on has changed';
+
+CREATE FUNCTION tenancy.signal_role_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'tenancy_signal_role_change';
+REVOKE ALL ON FUNCTION tenancy.signal_role_change() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.signal_role_change() IS 'Trigger function: the same for the tables that say what a role comes to';

@@ -7,7 +7,7 @@ DECLARE
 BEGIN
     FOREACH t IN ARRAY ARRAY['tenants', 'members', 'permissions', 'roles', 'role_permissions', 'role_inheritance',
                              'groups', 'group_members', 'group_roles', 'member_roles', 'operators',
-                             'protected_tables', 'cache_signal'] LOOP
+                             'protected_tables', 'cache_signal', 'role_signal'] LOOP
         EXECUTE format('ALTER TABLE tenancy.%I ENABLE ROW LEVEL SECURITY', t);
     END LOOP;
 END

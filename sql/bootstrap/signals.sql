@@ -5,15 +5,19 @@
 DO $$
 DECLARE
     t text;
+    f text;
 BEGIN
     FOREACH t IN ARRAY ARRAY['tenants', 'members', 'permissions', 'roles', 'role_permissions', 'role_inheritance',
                              'group_members', 'group_roles', 'member_roles', 'operators'] LOOP
+        -- What a role comes to is remembered for all users alike, and apart from who has it.
+        f := CASE WHEN t IN ('permissions', 'roles', 'role_permissions', 'role_inheritance') THEN 'signal_role_change'
+                  ELSE 'signal_change' END;
         EXECUTE format('CREATE TRIGGER signal_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenancy.%I
-                        FOR EACH STATEMENT EXECUTE FUNCTION tenancy.signal_change()', t);
+                        FOR EACH STATEMENT EXECUTE FUNCTION tenancy.%I()', t, f);
         EXECUTE format('CREATE TRIGGER signal_after AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenancy.%I
-                        FOR EACH STATEMENT EXECUTE FUNCTION tenancy.signal_change()', t);
+                        FOR EACH STATEMENT EXECUTE FUNCTION tenancy.%I()', t, f);
         EXECUTE format('CREATE TRIGGER signal_replicated AFTER INSERT OR UPDATE OR DELETE ON tenancy.%I
-                        FOR EACH ROW EXECUTE FUNCTION tenancy.signal_change()', t);
+                        FOR EACH ROW EXECUTE FUNCTION tenancy.%I()', t, f);
         EXECUTE format('ALTER TABLE tenancy.%I ENABLE ALWAYS TRIGGER signal_before', t);
         EXECUTE format('ALTER TABLE tenancy.%I ENABLE ALWAYS TRIGGER signal_after', t);
         EXECUTE format('ALTER TABLE tenancy.%I ENABLE REPLICA TRIGGER signal_replicated', t);

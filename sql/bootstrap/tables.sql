@@ -258,6 +258,9 @@ COMMENT ON COLUMN tenancy.protected_tables.protected_at IS 'When it was protecte
 CREATE TABLE tenancy.cache_signal ();
 COMMENT ON TABLE tenancy.cache_signal IS 'Empty for ever: invalidating this relation tells every backend that grants changed';
 
+CREATE TABLE tenancy.role_signal ();
+COMMENT ON TABLE tenancy.role_signal IS 'Empty for ever: invalidating this relation tells every backend that roles changed, and what they come to';
+
 -- Random ids scatter over the index; time-ordered ones do not, where the server can make them.
 DO $$
 DECLARE

@@ -14,15 +14,18 @@ use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
 
 export! {
-    pg_finfo_tenancy_signal_change, tenancy_signal_change => nothing, signal_change;
+    pg_finfo_tenancy_signal_change, tenancy_signal_change =>
+        nothing, |call| signal(call, "signal_change", cache::signal_change);
+    pg_finfo_tenancy_signal_role_change, tenancy_signal_role_change =>
+        nothing, |call| signal(call, "signal_role_change", cache::signal_role_change);
 }
 
-/// Trigger function: the table it stands on has changed, so what backends remember of it is stale.
-fn signal_change(call: &mut Call) -> Reply {
+/// Trigger functions: the table they stand on has changed, so what backends remember of it is stale.
+fn signal(call: &mut Call, name: &'static str, announce: fn()) -> Reply {
     if !call.is_trigger() {
-        Error::NotATrigger("signal_change").raise();
+        Error::NotATrigger(name).raise();
     }
-    cache::signal_change();
+    announce();
     // The null pointer, and not SQL NULL, is what statement triggers answer.
     Reply::Datum(Datum::from(0))
 }

@@ -54,7 +54,7 @@ pub fn is_named(topic: Topic) -> bool {
 }
 
 /// In the active tenant: one answer for the whole moment.
-#[inline]
+#[inline(always)]
 fn recall(call: &Call) -> Option<Reply> {
     Site::<bool>::recall(call, Some(0)).map(|answer| Reply::Bool(*answer))
 }
@@ -80,7 +80,7 @@ struct Asked {
 }
 
 impl Asked {
-    #[inline]
+    #[inline(always)]
     fn admits(&self, tenant: &Id) -> bool {
         let Some(access) = &self.access else { return false };
         match self.answers {
@@ -90,7 +90,7 @@ impl Asked {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn recall_in(call: &Call) -> Option<Reply> {
     let tenant = call.uuid(0)?;
     Site::<Asked>::recall(call, Some(1)).map(|asked| Reply::Bool(asked.admits(tenant)))

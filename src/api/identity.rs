@@ -30,7 +30,7 @@ impl Answer {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn recall(call: &Call) -> Option<Reply> {
     Site::<Answer>::recall(call, None).map(Answer::reply)
 }

@@ -1,7 +1,9 @@
-//! The two counters that decide whether anything remembered still counts. Pure, so that the rules can be
+//! The counters that decide whether anything remembered still counts. Pure, so that the rules can be
 //! tested without a server; the one instance of a backend lives in `cache`.
 //!
 //! * the generation moves when the tables may have changed, and dates what was loaded from them;
+//! * the roles' generation moves when what a role comes to may have changed: roles, their permissions and
+//!   inheritance, the catalogue. Much seldomer, so what users share of that outlives other changes;
 //! * the epoch moves whenever any answer may have changed (generation, settings, time), and dates what a
 //!   call site remembers.
 //!
@@ -15,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Debug)]
 pub struct Clock {
     generation: AtomicU64,
+    roles: AtomicU64,
     epoch: AtomicU64,
     invalidations: AtomicU64,
 }
@@ -22,7 +25,12 @@ pub struct Clock {
 impl Clock {
     /// Zero is no generation and no epoch, so that a zeroed call site is never current.
     pub const fn new() -> Self {
-        Self { generation: AtomicU64::new(1), epoch: AtomicU64::new(1), invalidations: AtomicU64::new(0) }
+        Self {
+            generation: AtomicU64::new(1),
+            roles: AtomicU64::new(1),
+            epoch: AtomicU64::new(1),
+            invalidations: AtomicU64::new(0),
+        }
     }
 
     #[inline]
@@ -32,6 +40,10 @@ impl Clock {
 
     pub fn generation(&self) -> u64 {
         self.generation.load(Relaxed)
+    }
+
+    pub fn roles(&self) -> u64 {
+        self.roles.load(Relaxed)
     }
 
     pub fn invalidations(&self) -> u64 {
@@ -48,6 +60,12 @@ impl Clock {
         self.generation.fetch_add(1, Relaxed);
         self.invalidations.fetch_add(1, Relaxed);
         self.move_epoch();
+    }
+
+    /// And with them what roles come to.
+    pub fn invalidate_roles(&self) {
+        self.roles.fetch_add(1, Relaxed);
+        self.invalidate();
     }
 }
 

@@ -5,11 +5,12 @@ mod reader;
 pub mod store;
 
 use crate::pg::execution::Execution;
-use crate::pg::{invalidation, xact};
+use crate::pg::invalidation::{self, Change};
+use crate::pg::xact;
 use crate::rbac::Id;
-use crate::rbac::access::{AccessMap, resolve};
+use crate::rbac::access::AccessMap;
 use crate::rbac::catalogue::Catalogue;
-use crate::rbac::grants::Grants;
+use crate::rbac::resolution::Combinations;
 use crate::settings;
 use clock::Clock;
 use std::cell::{Cell, RefCell};
@@ -23,17 +24,38 @@ pub use reader::{
 
 /// Where grants come from: the tables, or in tests something simpler.
 pub trait Loader {
-    /// Reads one user's grants and the registered permissions in one snapshot.
-    fn load(&self, user: &Id, clock: &Clock) -> Loaded;
+    /// Reads one user's grants, and of the roles and permissions what is not in `shared`, in one snapshot.
+    fn load(&self, user: &Id, clock: &Clock, shared: Option<Shared>) -> Loaded;
 }
 
 /// What was read, when, and how long it may be believed.
 pub struct Loaded {
-    pub grants: Grants,
-    pub catalogue: Catalogue,
+    pub map: AccessMap,
+    /// Memory that it alone takes.
+    pub bytes: usize,
     /// The generation noted before the snapshot was taken.
     pub generation: u64,
     pub keep: Option<Keep>,
+    /// To be shared with the next load.
+    pub shared: Option<Shared>,
+}
+
+/// What no user owns: the registered permissions, and what combinations of roles come to.
+pub struct Shared {
+    /// The roles' generation it is of.
+    roles: u64,
+    catalogue: Option<Rc<Catalogue>>,
+    combinations: Combinations,
+}
+
+impl Shared {
+    fn new(roles: u64) -> Self {
+        Self { roles, catalogue: None, combinations: Combinations::default() }
+    }
+
+    fn bytes(&self) -> usize {
+        self.combinations.bytes() + self.catalogue.as_ref().map_or(0, |catalogue| catalogue.bytes())
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +68,7 @@ static CLOCK: Clock = Clock::new();
 
 thread_local! {
     static STORE: RefCell<Store<Rc<AccessMap>>> = RefCell::new(Store::default());
+    static SHARED: Cell<Option<Shared>> = const { Cell::new(None) };
     static COUNTERS: Cell<Counters> = const { Cell::new(Counters { hits: 0, loads: 0 }) };
     /// The first moment at which something kept ends by itself.
     static NEXT_EXPIRY: Cell<i64> = const { Cell::new(i64::MAX) };
@@ -54,12 +77,19 @@ thread_local! {
 
 /// Called once when the library loads.
 pub fn start() {
-    invalidation::on_change(|| CLOCK.invalidate());
+    invalidation::on_change(|change| match change {
+        Change::Grants => CLOCK.invalidate(),
+        Change::Roles => CLOCK.invalidate_roles(),
+    });
 }
 
 #[inline]
 pub fn epoch() -> u64 {
     CLOCK.epoch()
+}
+
+fn generation() -> u64 {
+    CLOCK.generation()
 }
 
 /// Some answer may have changed for another reason than the tables.
@@ -109,18 +139,29 @@ pub fn access_of(user: &Id) -> Rc<AccessMap> {
 }
 
 fn load(loader: &impl Loader, user: &Id) -> Rc<AccessMap> {
-    // No borrow is held here: a load may raise, or be interrupted by an invalidation.
-    let loaded = loader.load(user, &CLOCK);
-    let map = Rc::new(resolve(&loaded.grants, Rc::new(loaded.catalogue)));
+    // No borrow is held here: a load may raise, or be interrupted by an invalidation. What is shared goes with it
+    // and comes back at the end, so that whatever unwinds leaves none.
+    let loaded = loader.load(user, &CLOCK, SHARED.take());
+    let map = Rc::new(loaded.map);
+    let budget = usize::try_from(settings::CACHE_SIZE.get()).unwrap_or(0) * 1024;
+    let shared = loaded.shared.filter(|shared| shared.roles == CLOCK.roles());
+    let mut bytes = loaded.bytes;
+    let mut shared_bytes = shared.as_ref().map_or(0, Shared::bytes);
+    if shared_bytes <= budget / 2 {
+        SHARED.set(shared);
+    } else {
+        // Entries hold on to what they share, so to be rid of it is to be rid of them.
+        STORE.with_borrow_mut(Store::clear);
+        bytes += std::mem::take(&mut shared_bytes);
+    }
     if let Some(keep) = loaded.keep
         && loaded.generation == CLOCK.generation()
     {
         if let Some(expiry) = map.next_expiry {
             NEXT_EXPIRY.set(NEXT_EXPIRY.get().min(expiry));
         }
-        let budget = usize::try_from(settings::CACHE_SIZE.get()).unwrap_or(0) * 1024;
         STORE.with_borrow_mut(|store| {
-            store.put(*user, Rc::clone(&map), map.bytes(), keep, loaded.generation, budget);
+            store.put(*user, Rc::clone(&map), bytes, keep, loaded.generation, budget - shared_bytes);
         });
     }
     map
@@ -139,9 +180,17 @@ pub fn schema_owner() -> Option<pgrx::pg_sys::Oid> {
     reader::signal_relation().and_then(crate::pg::role::owner_of)
 }
 
-/// Announces that the tables changed.
+/// Announces that who holds which roles where has changed.
 pub fn signal_change() {
     if let Some(relation) = reader::signal_relation() {
+        invalidation::signal(relation);
+    }
+}
+
+/// Announces that what roles come to is changing or has changed.
+pub fn signal_role_change() {
+    if let Some(relation) = reader::role_signal_relation() {
+        invalidation::announce(relation);
         invalidation::signal(relation);
     }
 }
@@ -154,6 +203,9 @@ pub struct Stats {
 }
 
 pub fn stats() -> Stats {
-    let (entries, bytes) = STORE.with_borrow(|store| (store.entries(), store.bytes()));
+    let (entries, own) = STORE.with_borrow(|store| (store.entries(), store.bytes()));
+    let shared = SHARED.take();
+    let bytes = own + shared.as_ref().map_or(0, Shared::bytes);
+    SHARED.set(shared);
     Stats { entries, bytes, counters: COUNTERS.get(), invalidations: CLOCK.invalidations() }
 }

@@ -2,21 +2,27 @@
 
 use super::clock::Clock;
 use super::store::Keep;
-use super::{Loaded, Loader};
+use super::{Loaded, Loader, Shared, generation};
+use crate::pg::invalidation::{self, Change};
 use crate::pg::scan::{self, Column, Row, Table};
 use crate::pg::snapshot::CatalogSnapshot;
-use crate::pg::{invalidation, xact};
+use crate::pg::xact;
 use crate::rbac::Id;
+use crate::rbac::access::{AccessMap, IdMap};
 use crate::rbac::catalogue::Catalogue;
 use crate::rbac::grants::{Assignment, Explanation, Grants, Membership, OperatorAccess, Role, TenantStatus};
 use crate::rbac::pattern::{Pattern, Scope};
+use crate::rbac::resolution::resolve_with;
 use pgrx::pg_sys::{self, Oid};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::CStr;
+use std::rc::Rc;
 
 const SCHEMA: &CStr = c"tenancy";
 const SIGNAL: &CStr = c"cache_signal";
+const ROLE_SIGNAL: &CStr = c"role_signal";
 
 /// The triggers that every table read here must have, and the state that makes them fire: for ordinary and
 /// replayed statements, and for rows a subscription applies.
@@ -24,39 +30,52 @@ const SIGNAL_TRIGGERS: [(&CStr, u8); 3] =
     [(c"signal_before", b'A'), (c"signal_after", b'A'), (c"signal_replicated", b'R')];
 
 thread_local! {
+    /// The generation it was found in, and where everything was.
+    static LAYOUT: Cell<Option<(u64, Layout)>> = const { Cell::new(None) };
     static COMPLAINED: Cell<bool> = const { Cell::new(false) };
 }
 
 pub struct TableReader;
 
 impl Loader for TableReader {
-    fn load(&self, user: &Id, clock: &Clock) -> Loaded {
+    fn load(&self, user: &Id, clock: &Clock, shared: Option<Shared>) -> Loaded {
         let Some(tables) = Tables::open() else {
             complain_once();
-            return Loaded {
-                grants: Grants::default(),
-                catalogue: Catalogue::default(),
-                generation: clock.generation(),
-                keep: None,
-            };
+            return Loaded { map: AccessMap::default(), bytes: 0, generation: 0, keep: None, shared: None };
         };
         // What was sent before now is read now; what comes later moves the generation, and this load is
         // not kept.
         invalidation::accept();
-        let generation = clock.generation();
+        let (generation, roles) = (clock.generation(), clock.roles());
         let snapshot = CatalogSnapshot::take(tables.members.table.oid());
-        let keep = if !tables.signals_intact() {
+        let keep = if !tables.layout.intact {
             Keep::ForStatement
         } else if xact::has_written() {
             Keep::UntilAbort
         } else {
             Keep::UntilChanged
         };
+        // What others found may be used, and this load's findings by others, if nobody's change of roles can be
+        // visible to this snapshot without its message having come (docs/decisions/0008).
+        let sharing = keep == Keep::UntilChanged && !invalidation::announced(tables.layout.role_signal) && {
+            invalidation::accept();
+            clock.roles() == roles
+        };
+        let (mut shared, apart) = match shared.filter(|shared| shared.roles == roles) {
+            Some(shared) if sharing => (shared, None),
+            other => (Shared::new(roles), other),
+        };
+        let (grants, catalogue) =
+            (tables.grants_of(user, &snapshot), tables.catalogue(&mut shared, &snapshot));
+        let read = |assigned: &[Id]| Cow::Owned(tables.roles_from(assigned.to_vec(), &snapshot));
+        let map = resolve_with(&grants, catalogue, &mut shared.combinations, read);
+        let bytes = map.bytes() + if sharing { 0 } else { shared.bytes() };
         Loaded {
-            grants: tables.grants_of(user, &snapshot),
-            catalogue: tables.catalogue(&snapshot),
+            map,
+            bytes,
             generation,
             keep: Some(keep),
+            shared: if sharing { Some(shared) } else { apart },
         }
     }
 }
@@ -71,21 +90,41 @@ fn complain_once() {
     }
 }
 
+/// The relation whose invalidation tells of changed grants.
 pub fn signal_relation() -> Option<Oid> {
     scan::relation(SIGNAL, scan::schema(SCHEMA)?)
 }
 
-/// Opens a table and finds columns by name, anew at each load: an update of the extension may have moved
-/// them.
+/// The one whose invalidation tells that roles changed.
+pub fn role_signal_relation() -> Option<Oid> {
+    scan::relation(ROLE_SIGNAL, scan::schema(SCHEMA)?)
+}
+
+/// A table that is open, and where its columns are.
+struct Opened<C> {
+    table: Table,
+    columns: C,
+}
+
+impl<C> std::ops::Deref for Opened<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.columns
+    }
+}
+
+/// Where a table and its columns are, found by name.
 macro_rules! table {
     ($table:literal, $type:ident { $($column:ident: $oid:ident),* }) => {
-        struct $type { table: Table, $($column: Column),* }
+        #[derive(Clone, Copy)]
+        struct $type { $($column: Column),* }
 
         impl $type {
-            fn open(schema: Oid) -> Option<Self> {
+            fn find(schema: Oid) -> Option<Opened<Self>> {
                 let table = Table::open(scan::relation($table, schema)?)?;
                 $(let $column = table.column(column_name(stringify!($column)), pg_sys::$oid)?;)*
-                Some(Self { table, $($column),* })
+                Some(Opened { columns: Self { $($column),* }, table })
             }
         }
     };
@@ -93,18 +132,39 @@ macro_rules! table {
 
 /// The tables that decide, opened together so that one load reads them all by one snapshot.
 macro_rules! tables {
-    ($($name:ident, $table:literal, $type:ident { $($column:ident: $oid:ident),* };)*) => {
+    ($($name:ident, $change:ident, $table:literal, $type:ident { $($column:ident: $oid:ident),* };)*) => {
         $(table! { $table, $type { $($column: $oid),* } })*
 
-        struct Tables { $($name: $type),* }
+        /// Where everything is: found anew when a message about any of the tables, or from them, has come, for an
+        /// update of the extension or an index rebuilt may have moved it.
+        #[derive(Clone, Copy)]
+        struct Layout {
+            role_signal: Oid,
+            /// Whether all triggers that announce changes are there and fire.
+            intact: bool,
+            $($name: (Oid, $type)),*
+        }
+
+        struct Tables { layout: Layout, $($name: Opened<$type>),* }
 
         impl Tables {
-            fn open() -> Option<Self> {
+            fn find() -> Option<Self> {
                 let schema = scan::schema(SCHEMA)?;
                 let signal = scan::relation(SIGNAL, schema)?;
-                let tables = Self { $($name: $type::open(schema)?),* };
-                invalidation::watch(&[signal, $(tables.$name.table.oid()),*]);
-                Some(tables)
+                let role_signal = scan::relation(ROLE_SIGNAL, schema)?;
+                $(let $name = $type::find(schema)?;)*
+                invalidation::watch(vec![
+                    (signal, Change::Grants), (role_signal, Change::Roles), $(($name.table.oid(), Change::$change)),*
+                ]);
+                let intact = [$(&$name.table),*].into_iter().all(has_signals);
+                let layout = Layout { role_signal, intact, $($name: ($name.table.oid(), $name.columns)),* };
+                Some(Self { layout, $($name),* })
+            }
+
+            fn open_known(layout: Layout) -> Option<Self> {
+                $(let (oid, columns) = layout.$name;
+                let $name = Opened { table: Table::open(oid)?, columns };)*
+                Some(Self { layout, $($name),* })
             }
 
             fn all(&self) -> Vec<(&'static CStr, &Table)> {
@@ -114,19 +174,39 @@ macro_rules! tables {
     };
 }
 
+impl Tables {
+    fn open() -> Option<Self> {
+        let generation = generation();
+        if let Some((known, layout)) = LAYOUT.get()
+            && known == generation
+            && let Some(tables) = Self::open_known(layout)
+        {
+            // Locking has read the messages: if none was about these tables, they are as they were.
+            invalidation::accept();
+            if self::generation() == generation {
+                return Some(tables);
+            }
+        }
+        let generation = self::generation();
+        let tables = Self::find()?;
+        LAYOUT.set(Some((generation, tables.layout)));
+        Some(tables)
+    }
+}
+
 tables! {
-    tenants, c"tenants", TenantsTable { id: UUIDOID, status: TEXTOID, slug: TEXTOID };
-    members, c"members", MembersTable { tenant_id: UUIDOID, user_id: UUIDOID, status: TEXTOID };
-    member_roles, c"member_roles", MemberRolesTable {
+    tenants, Grants, c"tenants", TenantsTable { id: UUIDOID, status: TEXTOID, slug: TEXTOID };
+    members, Grants, c"members", MembersTable { tenant_id: UUIDOID, user_id: UUIDOID, status: TEXTOID };
+    member_roles, Grants, c"member_roles", MemberRolesTable {
         tenant_id: UUIDOID, user_id: UUIDOID, role_id: UUIDOID, expires_at: TIMESTAMPTZOID
     };
-    group_members, c"group_members", GroupMembersTable { tenant_id: UUIDOID, group_id: UUIDOID, user_id: UUIDOID };
-    group_roles, c"group_roles", GroupRolesTable { group_id: UUIDOID, role_id: UUIDOID };
-    roles, c"roles", RolesTable { id: UUIDOID, tenant_id: UUIDOID, name: TEXTOID };
-    role_permissions, c"role_permissions", RolePermissionsTable { role_id: UUIDOID, permission: TEXTOID };
-    role_inheritance, c"role_inheritance", RoleInheritanceTable { senior_id: UUIDOID, junior_id: UUIDOID };
-    permissions, c"permissions", PermissionsTable { name: TEXTOID, scope: TEXTOID };
-    operators, c"operators", OperatorsTable { user_id: UUIDOID, access: TEXTOID, expires_at: TIMESTAMPTZOID };
+    group_members, Grants, c"group_members", GroupMembersTable { tenant_id: UUIDOID, group_id: UUIDOID, user_id: UUIDOID };
+    group_roles, Grants, c"group_roles", GroupRolesTable { group_id: UUIDOID, role_id: UUIDOID };
+    roles, Roles, c"roles", RolesTable { id: UUIDOID, tenant_id: UUIDOID, name: TEXTOID };
+    role_permissions, Roles, c"role_permissions", RolePermissionsTable { role_id: UUIDOID, permission: TEXTOID };
+    role_inheritance, Roles, c"role_inheritance", RoleInheritanceTable { senior_id: UUIDOID, junior_id: UUIDOID };
+    permissions, Roles, c"permissions", PermissionsTable { name: TEXTOID, scope: TEXTOID };
+    operators, Grants, c"operators", OperatorsTable { user_id: UUIDOID, access: TEXTOID, expires_at: TIMESTAMPTZOID };
 }
 
 // Read for its names only, when something is explained.
@@ -171,46 +251,52 @@ impl Expiry {
 }
 
 impl Tables {
-    fn signals_intact(&self) -> bool {
-        self.all().into_iter().all(|(_, table)| has_signals(table))
-    }
-
     fn grants_of(&self, user: &Id, snapshot: &CatalogSnapshot) -> Grants {
         let mut expiry = Expiry { now: xact::statement_timestamp(), next: None };
-        let mut memberships: HashMap<Id, Membership> = HashMap::new();
+        let mut memberships: IdMap<Membership> = IdMap::default();
         let t = &self.members;
         t.table.read(snapshot, Some((t.user_id, user)), |row| {
             let Some(tenant) = row.uuid(t.tenant_id) else { return };
-            let active = row.text(t.status).as_deref() == Some("active");
+            let active = row.text(t.status) == Some("active");
             let membership =
                 Membership { tenant, tenant_status: TenantStatus::Archived, active, assigned: Vec::new() };
             memberships.insert(tenant, membership);
         });
-        for membership in memberships.values_mut() {
-            membership.tenant_status = self.tenant_status(&membership.tenant, snapshot);
-        }
+        self.tenant_statuses(snapshot, &mut memberships);
         self.direct_grants(user, snapshot, &mut memberships, &mut expiry);
         self.group_grants(user, snapshot, &mut memberships);
-        let assigned = memberships.values().flat_map(|m| m.assigned.iter().map(|a| a.role));
-        let roles = self.roles_from(assigned.collect(), snapshot);
         let operator = self.operator(user, snapshot, &mut expiry);
-        Grants { memberships: memberships.into_values().collect(), roles, operator, next_expiry: expiry.next }
+        let memberships = memberships.into_values().collect();
+        Grants { memberships, roles: HashMap::new(), operator, next_expiry: expiry.next }
     }
 
-    fn tenant_status(&self, tenant: &Id, snapshot: &CatalogSnapshot) -> TenantStatus {
-        let mut status = TenantStatus::Archived;
+    fn tenant_statuses(&self, snapshot: &CatalogSnapshot, memberships: &mut IdMap<Membership>) {
+        // A row of tenants is rarely shorter, and to find one by its id takes as long as to read this many on.
+        const BYTES_PER_ROW: usize = 120;
+        const ROWS_PER_SEARCH: usize = 8;
         let t = &self.tenants;
-        t.table.read(snapshot, Some((t.id, tenant)), |row| {
-            status = TenantStatus::parse(&row.text(t.status).unwrap_or_default());
-        });
-        status
+        let status = |row: &Row| TenantStatus::parse(row.text(t.status).unwrap_or_default());
+        if memberships.len() > ROWS_PER_SEARCH
+            && memberships.len() * ROWS_PER_SEARCH > t.table.estimated_rows(BYTES_PER_ROW)
+        {
+            t.table.read(snapshot, None, |row| {
+                if let Some(membership) = row.uuid(t.id).and_then(|id| memberships.get_mut(&id)) {
+                    membership.tenant_status = status(row);
+                }
+            });
+            return;
+        }
+        for membership in memberships.values_mut() {
+            let tenant = membership.tenant;
+            t.table.read(snapshot, Some((t.id, &tenant)), |row| membership.tenant_status = status(row));
+        }
     }
 
     fn direct_grants(
         &self,
         user: &Id,
         snapshot: &CatalogSnapshot,
-        memberships: &mut HashMap<Id, Membership>,
+        memberships: &mut IdMap<Membership>,
         expiry: &mut Expiry,
     ) {
         let t = &self.member_roles;
@@ -224,7 +310,7 @@ impl Tables {
         });
     }
 
-    fn group_grants(&self, user: &Id, snapshot: &CatalogSnapshot, memberships: &mut HashMap<Id, Membership>) {
+    fn group_grants(&self, user: &Id, snapshot: &CatalogSnapshot, memberships: &mut IdMap<Membership>) {
         let t = &self.group_members;
         let mut groups: Vec<(Id, Id)> = Vec::new();
         t.table.read(snapshot, Some((t.user_id, user)), |row| {
@@ -246,7 +332,7 @@ impl Tables {
         let mut access = None;
         t.table.read(snapshot, Some((t.user_id, user)), |row| {
             if expiry.admits(row.timestamp(t.expires_at)) {
-                access = row.text(t.access).as_deref().and_then(OperatorAccess::parse);
+                access = row.text(t.access).and_then(OperatorAccess::parse);
             }
         });
         access
@@ -271,13 +357,13 @@ impl Tables {
         let mut role = None;
         let t = &self.roles;
         t.table.read(snapshot, Some((t.id, id)), |row| {
-            let (tenant, name) = (row.uuid(t.tenant_id), row.text(t.name).unwrap_or_default());
+            let (tenant, name) = (row.uuid(t.tenant_id), row.text(t.name).unwrap_or_default().to_owned());
             role = Some(Role { tenant, name, ..Role::default() });
         });
         let mut role: Role = role?;
         let t = &self.role_permissions;
         t.table.read(snapshot, Some((t.role_id, id)), |row| {
-            role.patterns.extend(row.text(t.permission).as_deref().and_then(Pattern::parse));
+            role.patterns.extend(row.text(t.permission).and_then(Pattern::parse));
         });
         let t = &self.role_inheritance;
         t.table.read(snapshot, Some((t.senior_id, id)), |row| {
@@ -286,21 +372,24 @@ impl Tables {
         Some(role)
     }
 
-    fn catalogue(&self, snapshot: &CatalogSnapshot) -> Catalogue {
-        let t = &self.permissions;
-        let mut entries = Vec::new();
-        t.table.read(snapshot, None, |row| entries.extend(permission(t, row)));
-        Catalogue::new(entries)
+    fn catalogue(&self, shared: &mut Shared, snapshot: &CatalogSnapshot) -> Rc<Catalogue> {
+        let read = || {
+            let t = &self.permissions;
+            let mut entries = Vec::new();
+            t.table.read(snapshot, None, |row| entries.extend(permission(t, row)));
+            Rc::new(Catalogue::new(entries))
+        };
+        Rc::clone(shared.catalogue.get_or_insert_with(read))
     }
 }
 
 /// A permission of unknown scope, from a newer version's tables, is out of every wildcard's reach.
 fn permission(t: &PermissionsTable, row: &Row) -> Option<(String, Scope)> {
-    let scope = match row.text(t.scope).as_deref() {
+    let scope = match row.text(t.scope) {
         Some("tenant") => Scope::Tenant,
         _ => Scope::Platform,
     };
-    Some((row.text(t.name)?, scope))
+    Some((row.text(t.name)?.to_owned(), scope))
 }
 
 fn has_signals(table: &Table) -> bool {
@@ -320,18 +409,20 @@ pub fn missing_signals() -> Vec<String> {
 /// A user's grants as they are now, with names.
 pub fn explain(user: &Id) -> Option<Explanation> {
     let tables = Tables::open()?;
-    let groups = GroupsTable::open(scan::schema(SCHEMA)?)?;
+    let groups = GroupsTable::find(scan::schema(SCHEMA)?)?;
     let snapshot = CatalogSnapshot::take(tables.members.table.oid());
-    let grants = tables.grants_of(user, &snapshot);
+    let mut grants = tables.grants_of(user, &snapshot);
+    let assigned = grants.memberships.iter().flat_map(|m| m.assigned.iter().map(|a| a.role));
+    grants.roles = tables.roles_from(assigned.collect(), &snapshot);
     let mut names = HashMap::new();
     for membership in &grants.memberships {
         let t = &tables.tenants;
         t.table.read(&snapshot, Some((t.id, &membership.tenant)), |row| {
-            names.extend(row.uuid(t.id).zip(row.text(t.slug)));
+            names.extend(row.uuid(t.id).zip(row.text(t.slug).map(str::to_owned)));
         });
         for group in membership.assigned.iter().filter_map(|assignment| assignment.group) {
             groups.table.read(&snapshot, Some((groups.id, &group)), |row| {
-                names.extend(row.uuid(groups.id).zip(row.text(groups.name)));
+                names.extend(row.uuid(groups.id).zip(row.text(groups.name).map(str::to_owned)));
             });
         }
     }
@@ -375,7 +466,7 @@ pub fn roles_named(name: &str, of_application: bool) -> i64 {
     let snapshot = CatalogSnapshot::take(t.table.oid());
     let mut count = 0;
     t.table.read(&snapshot, None, |row| {
-        if row.uuid(t.tenant_id).is_none() == of_application && row.text(t.name).as_deref() == Some(name) {
+        if row.uuid(t.tenant_id).is_none() == of_application && row.text(t.name) == Some(name) {
             count += 1;
         }
     });

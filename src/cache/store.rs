@@ -1,7 +1,7 @@
 //! What is kept: the access maps of the users who asked last, within a budget of memory. Pure.
 
 use crate::rbac::Id;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How a loaded value may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ struct Slot<V> {
 #[derive(Debug)]
 pub struct Store<V> {
     slots: HashMap<Id, Slot<V>>,
+    /// Users by the tick of their last use.
+    order: BTreeMap<u64, Id>,
     generation: u64,
     bytes: usize,
     ticks: u64,
@@ -52,7 +54,14 @@ pub struct Store<V> {
 
 impl<V> Default for Store<V> {
     fn default() -> Self {
-        Self { slots: HashMap::new(), generation: 0, bytes: 0, ticks: 0, kept: Kept::default() }
+        Self {
+            slots: HashMap::new(),
+            order: BTreeMap::new(),
+            generation: 0,
+            bytes: 0,
+            ticks: 0,
+            kept: Kept::default(),
+        }
     }
 }
 
@@ -61,6 +70,8 @@ impl<V: Clone> Store<V> {
         self.enter(generation);
         self.ticks += 1;
         let slot = self.slots.get_mut(user)?;
+        self.order.remove(&slot.used);
+        self.order.insert(self.ticks, *user);
         slot.used = self.ticks;
         Some(slot.value.clone())
     }
@@ -71,14 +82,13 @@ impl<V: Clone> Store<V> {
         self.enter(generation);
         self.remove(&user);
         while self.bytes + bytes > budget {
-            let Some(oldest) = self.slots.iter().min_by_key(|(_, slot)| slot.used).map(|(id, _)| *id) else {
-                break;
-            };
+            let Some((_, oldest)) = self.order.pop_first() else { break };
             self.remove(&oldest);
         }
         self.ticks += 1;
         self.bytes += bytes;
         *self.kept.count(keep) += 1;
+        self.order.insert(self.ticks, user);
         self.slots.insert(user, Slot { value, bytes, used: self.ticks, keep });
     }
 
@@ -92,6 +102,11 @@ impl<V: Clone> Store<V> {
         !users.is_empty()
     }
 
+    pub fn clear(&mut self) {
+        let generation = self.generation;
+        *self = Self { generation, ticks: self.ticks, ..Self::default() };
+    }
+
     pub fn entries(&self) -> usize {
         self.slots.len()
     }
@@ -103,6 +118,7 @@ impl<V: Clone> Store<V> {
     fn enter(&mut self, generation: u64) {
         if self.generation != generation {
             self.slots.clear();
+            self.order.clear();
             self.bytes = 0;
             self.kept = Kept::default();
             self.generation = generation;
@@ -111,6 +127,7 @@ impl<V: Clone> Store<V> {
 
     fn remove(&mut self, user: &Id) {
         if let Some(slot) = self.slots.remove(user) {
+            self.order.remove(&slot.used);
             self.bytes -= slot.bytes;
             *self.kept.count(slot.keep) -= 1;
         }

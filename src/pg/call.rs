@@ -41,7 +41,7 @@ impl<'c> Call<'c> {
         self.argument(index).is_none()
     }
 
-    #[inline]
+    #[inline(always)]
     fn argument(&self, index: usize) -> Option<Datum> {
         // SAFETY: `raw` is valid and holds `nargs` arguments.
         unsafe {
@@ -52,7 +52,7 @@ impl<'c> Call<'c> {
     }
 
     /// Argument of type uuid, in place.
-    #[inline]
+    #[inline(always)]
     pub fn uuid(&self, index: usize) -> Option<&'c [u8; 16]> {
         // SAFETY: declared uuid in SQL: sixteen bytes by reference that live as long as the call.
         self.argument(index).map(|datum| unsafe { &*datum.cast_mut_ptr::<[u8; 16]>() })
@@ -123,7 +123,7 @@ impl<'c> Call<'c> {
     }
 
     /// What this call site remembers, if it was called before: nothing is made, allocated or raised here.
-    #[inline]
+    #[inline(always)]
     pub fn remembered<T: 'static>(&self) -> Option<&T> {
         // SAFETY: as in `site`.
         unsafe {

@@ -20,7 +20,7 @@ macro_rules! export {
         #[doc(hidden)]
         #[unsafe(no_mangle)]
         pub extern "C-unwind" fn $symbol(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
-            $crate::pg::function::enter(fcinfo, $recall, $body)
+            $crate::pg::function::enter(fcinfo, |call| $recall(call), $body)
         }
     )*};
 }

@@ -4,34 +4,49 @@
 use pgrx::pg_sys::{self, Oid};
 use std::cell::{Cell, RefCell};
 
+/// What tells the announcement's lock from any other on the relation: a subobject it does not have.
+const ANNOUNCEMENT: u16 = u16::MAX;
+
+/// Which kind of relation has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Who is a member of what with which roles.
+    Grants,
+    /// What a role comes to.
+    Roles,
+}
+
 thread_local! {
-    static WATCHED: RefCell<Vec<Oid>> = const { RefCell::new(Vec::new()) };
-    static ON_CHANGE: Cell<Option<fn()>> = const { Cell::new(None) };
+    static WATCHED: RefCell<Vec<(Oid, Change)>> = const { RefCell::new(Vec::new()) };
+    static ON_CHANGE: Cell<Option<fn(Change)>> = const { Cell::new(None) };
 }
 
 /// Registers this backend's one relcache callback. Every backend has room for ten, of all extensions.
-pub fn on_change(listener: fn()) {
+pub fn on_change(listener: fn(Change)) {
     ON_CHANGE.set(Some(listener));
     // SAFETY: the callback has static lifetime and the signature of utils/inval.h.
     unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0)) }
 }
 
 /// The relations whose messages count from now on.
-pub fn watch(relations: &[Oid]) {
-    WATCHED.with_borrow_mut(|watched| {
-        watched.clear();
-        watched.extend_from_slice(relations);
-    });
+pub fn watch(relations: Vec<(Oid, Change)>) {
+    WATCHED.set(relations);
 }
 
 /// May run in the middle of anything that reads the queue, so it only compares and flips a counter: no
 /// catalog, no allocation. If the list is being replaced just then, everything counts.
 #[pgrx::pg_guard]
 extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: Oid) {
-    let counts = relation == Oid::INVALID
-        || WATCHED.with(|watched| watched.try_borrow().map_or(true, |watched| watched.contains(&relation)));
-    if counts && let Some(listener) = ON_CHANGE.get() {
-        listener();
+    let change = if relation == Oid::INVALID {
+        Some(Change::Roles)
+    } else {
+        WATCHED.with(|watched| match watched.try_borrow() {
+            Ok(watched) => watched.iter().find(|(oid, _)| *oid == relation).map(|(_, change)| *change),
+            Err(_) => Some(Change::Roles),
+        })
+    };
+    if let (Some(change), Some(listener)) = (change, ON_CHANGE.get()) {
+        listener(change);
     }
 }
 
@@ -40,6 +55,44 @@ extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: Oid) {
 pub fn accept() {
     // SAFETY: allowed wherever catalog lookups are, that is within a transaction (inval.c).
     unsafe { pg_sys::AcceptInvalidationMessages() }
+}
+
+/// Tells whoever reads in the meantime that this transaction may change a relation's dependents: a lock of our own
+/// kind, on nothing, that conflicts with no other writer and is held until after the messages are sent.
+pub fn announce(relation: Oid) {
+    // SAFETY: an ordinary lock until the end of the transaction (lmgr.c).
+    unsafe {
+        pg_sys::LockDatabaseObject(
+            pg_sys::RelationRelationId,
+            relation,
+            ANNOUNCEMENT,
+            pg_sys::RowExclusiveLock as i32,
+        )
+    }
+}
+
+/// Whether another transaction has announced a change and is not quite over: its changes may be visible before its
+/// messages have come. On a standby nobody announces, so it may always be so.
+pub fn announced(relation: Oid) -> bool {
+    let mut count = 0;
+    // SAFETY: reads the lock table for one tag, built as SET_LOCKTAG_OBJECT does; the list is palloc'd, or static
+    // on a standby, where we do not come to it.
+    unsafe {
+        if pg_sys::RecoveryInProgress() {
+            return true;
+        }
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: pg_sys::RelationRelationId.to_u32(),
+            locktag_field3: relation.to_u32(),
+            locktag_field4: ANNOUNCEMENT,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        };
+        let holders = pg_sys::GetLockConflicts(&raw const tag, pg_sys::ShareLock as i32, &raw mut count);
+        pg_sys::pfree(holders.cast());
+    }
+    count > 0
 }
 
 /// Announces at commit, and to ourselves after this command, that a relation's dependents are stale.

@@ -8,6 +8,7 @@ pub mod execution;
 pub mod function;
 pub mod invalidation;
 pub mod nodes;
+pub mod plan;
 pub mod role;
 pub mod scan;
 pub mod setting;

@@ -98,6 +98,26 @@ impl<'p> Expr<'p> {
         }
     }
 
+    /// The column and the array of `column = ANY (array)`.
+    pub fn as_equals_any(self) -> Option<(Variable, Expr<'p>)> {
+        if !self.is(NodeTag::T_ScalarArrayOpExpr) {
+            return None;
+        }
+        // SAFETY: the tag says so; it holds a list of two arguments.
+        let (operator, arguments) = unsafe {
+            let op = &*self.raw.cast::<pg_sys::ScalarArrayOpExpr>();
+            (if op.useOr { op.opno } else { Oid::INVALID }, list(op.args))
+        };
+        let column = arguments.first()?.as_variable()?;
+        (operator == Oid::from(UUID_EQUALS)).then_some((column, *arguments.get(1)?))
+    }
+
+    /// Whether both are the same expression.
+    pub fn equals(self, other: Expr) -> bool {
+        // SAFETY: compares two valid nodes.
+        unsafe { pg_sys::equal(self.raw.cast(), other.raw.cast()) }
+    }
+
     /// `self = ANY (array)`, if equality of uuids is an operator of this family.
     pub fn equals_any(self, array: Expr<'p>, family: Oid) -> Option<Expr<'p>> {
         // SAFETY: a syscache lookup.

@@ -23,11 +23,13 @@ pub struct Table {
     raw: pg_sys::Relation,
 }
 
-/// A column, found by name, of a type checked at that time.
+/// A column, found by name, of a type checked at that time, and the index to find its values by.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     /// 1-based, as catalogs count.
     number: i16,
+    /// A usable btree index of which it is the first column; without one a scan reads the heap.
+    index: Option<Oid>,
 }
 
 impl Table {
@@ -43,6 +45,14 @@ impl Table {
         unsafe { (*self.raw).rd_id }
     }
 
+    /// How many rows there may be, by the room they take.
+    pub fn estimated_rows(&self, bytes_per_row: usize) -> usize {
+        // SAFETY: asks for the size of an open relation's main file.
+        let blocks =
+            unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.raw, pg_sys::ForkNumber::MAIN_FORKNUM) };
+        (blocks as usize).saturating_mul(pg_sys::BLCKSZ as usize / bytes_per_row)
+    }
+
     /// The column of this name and type.
     pub fn column(&self, name: &CStr, type_oid: Oid) -> Option<Column> {
         // SAFETY: an open relation has a tuple descriptor of `natts` attributes.
@@ -54,7 +64,7 @@ impl Table {
                 (attribute, CStr::from_ptr(attribute.attname.data.as_ptr()))
             };
             let matches = !attribute.attisdropped && attribute_name == name && attribute.atttypid == type_oid;
-            matches.then_some(Column { number: attribute.attnum })
+            matches.then(|| Column { number: attribute.attnum, index: self.index_on(attribute.attnum) })
         })
     }
 
@@ -76,8 +86,7 @@ impl Table {
         })
     }
 
-    /// A usable btree index whose first column is `column`; none makes a scan read the heap.
-    fn index_on(&self, column: Column) -> Option<Oid> {
+    fn index_on(&self, column: i16) -> Option<Oid> {
         // SAFETY: RelationGetIndexList gives a copied list of oids of an open relation.
         let indexes = unsafe {
             let list = pg_sys::RelationGetIndexList(self.raw);
@@ -95,7 +104,7 @@ impl Table {
                     && form.indislive
                     && !form.indcheckxmin
                     && (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
-                    && form.indkey.values.as_slice(1).first() == Some(&column.number)
+                    && form.indkey.values.as_slice(1).first() == Some(&column)
                     && pg_sys::RelationGetIndexPredicate(index).is_null();
                 pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
                 usable
@@ -110,7 +119,7 @@ impl Table {
         key: Option<(Column, &[u8; 16])>,
         mut each: impl FnMut(&Row),
     ) {
-        let index = key.and_then(|(column, _)| self.index_on(column));
+        let index = key.and_then(|(column, _)| column.index);
         let mut scan_key = pg_sys::ScanKeyData::default();
         if let Some((column, value)) = key {
             // SAFETY: equality of two uuids; the value outlives the scan.
@@ -125,7 +134,7 @@ impl Table {
             }
         }
         // SAFETY: relation, index, snapshot and key are valid until systable_endscan, and the index was seen
-        // to be valid under the lock we hold; each tuple is valid until the next call (access/genam.h).
+        // to be valid, since when no message about the table has come; each tuple is valid until the next call (access/genam.h).
         unsafe {
             let scan = pg_sys::systable_beginscan(
                 self.raw,
@@ -188,9 +197,10 @@ impl Row {
         self.datum(column).map(|datum| datum.value() as i64)
     }
 
-    pub fn text(&self, column: Column) -> Option<String> {
-        // SAFETY: the column was found with type text, a varlena; detoasting has our registered snapshot.
+    pub fn text(&self, column: Column) -> Option<&str> {
+        // SAFETY: the column was found with type text, a varlena; detoasting has our registered snapshot, and what
+        // it gives lives as long as the load.
         let bytes = self.datum(column).map(|datum| unsafe { super::function::text_bytes(datum) })?;
-        String::from_utf8(bytes.to_vec()).ok()
+        std::str::from_utf8(bytes).ok()
     }
 }

@@ -131,6 +131,7 @@ impl<'p> IndexCondition<'p> {
 
     /// The index is to be searched by exactly this condition.
     pub fn answer(self, condition: Expr<'p>) -> Reply {
+        super::plan::condition_given();
         // SAFETY: a valid request; the answer is a list of conditions.
         unsafe {
             (*self.raw).lossy = false;

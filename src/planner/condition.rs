@@ -3,6 +3,7 @@
 
 use super::predicate::{Predicate, present};
 use crate::pg::function::Reply;
+use crate::pg::nodes::Expr;
 use crate::pg::support::{IndexCondition, Planning};
 use crate::settings;
 
@@ -19,7 +20,8 @@ pub fn index_condition(request: IndexCondition) -> Option<Reply> {
     Some(request.answer(condition))
 }
 
-/// Whether this predicate is the first of the smallest sets, and small enough. A set that is not known while
+/// Whether this predicate is the first of the smallest sets, and small enough; of equals, `is_member` is the last, since
+/// the others imply it. A set that is not known while
 /// planning, or empty, is taken for one tenant: the plan may be somebody else's who has some.
 fn is_chosen<'p>(predicate: Predicate<'p>, planning: Planning<'p>) -> bool {
     let access = present();
@@ -35,7 +37,15 @@ fn is_chosen<'p>(predicate: Predicate<'p>, planning: Planning<'p>) -> bool {
         .iter()
         .filter_map(|condition| condition.as_function().and_then(Predicate::of))
         .filter(|rival| rival.column == predicate.column && rival.set_name().is_some())
-        .min_by_key(|rival| size(*rival));
+        .min_by_key(|rival| (size(*rival), rival.is_member()));
     smallest.is_none_or(|smallest| smallest.identity == predicate.identity)
         && size(predicate) <= usize::try_from(settings::INDEX_MAX_SET.get()).unwrap_or(0)
+}
+
+/// Whether a filter says nothing beyond an index condition: it is the predicate that condition was made from, or
+/// `is_member`, which every other implies.
+pub fn is_redundant(filter: Expr, condition: Expr) -> bool {
+    let Some(predicate) = filter.as_function().and_then(Predicate::of) else { return false };
+    let Some((column, array)) = condition.as_equals_any() else { return false };
+    column == predicate.column && array.as_function().is_some_and(|set| predicate.admits_set(set))
 }

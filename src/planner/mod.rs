@@ -7,6 +7,7 @@ mod selectivity;
 
 use crate::pg::call::Call;
 use crate::pg::function::{Reply, export, nothing};
+use crate::pg::plan;
 use crate::pg::support::{Request, unanswered};
 use crate::rbac::question::Topic;
 
@@ -14,6 +15,11 @@ export! {
     pg_finfo_tenancy_tenant_support, tenancy_tenant_support => nothing, tenant_support;
     pg_finfo_tenancy_answer_support, tenancy_answer_support => nothing, answer_support;
     pg_finfo_tenancy_set_support, tenancy_set_support => nothing, set_support;
+}
+
+/// Called once when the library loads.
+pub fn start() {
+    plan::start(condition::is_redundant);
 }
 
 /// For the functions that take a tenant: `is_member(tenant)`, `has_permission(tenant, …)` and their kin.

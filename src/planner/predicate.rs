@@ -59,6 +59,23 @@ impl<'p> Predicate<'p> {
         nodes::uuid_array_call(self.schema, self.set_name()?, &arguments)
     }
 
+    pub fn is_member(self) -> bool {
+        self.topic == Topic::Member
+    }
+
+    /// Whether this says yes for every tenant of the set that the call gives.
+    pub fn admits_set(self, call: FunctionCall<'p>) -> bool {
+        let Some(topic) = topic_of_set(call).filter(|(schema, _)| *schema == self.schema).map(|(_, t)| t)
+        else {
+            return false;
+        };
+        let same_argument = match (self.argument, call.arguments().first()) {
+            (Some(own), Some(other)) => own.equals(*other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        self.is_member() || (topic == self.topic && same_argument)
+    }
+
     pub fn set_name(self) -> Option<&'static CStr> {
         SETS.into_iter().find(|(_, topic)| *topic == self.topic).map(|(name, _)| name)
     }
@@ -67,11 +84,17 @@ impl<'p> Predicate<'p> {
 /// How many tenants a call of `tenant_ids_with(…)` or one of its kin gives at present, if that is known while
 /// planning.
 pub fn size_of_set<'p>(call: FunctionCall<'p>, planning: Planning<'p>) -> Option<usize> {
-    let name = nodes::signature(call.oid())?.name;
-    let (_, topic) = SETS.into_iter().find(|(set, _)| set.to_bytes() == name.as_bytes())?;
+    let (_, topic) = topic_of_set(call)?;
     let access = present();
     let question = question(topic, call.arguments().first().copied(), planning, &access)?;
     Some(access.count_where(|kind| question.admits(kind)))
+}
+
+/// The schema and the topic of a function that gives a set.
+fn topic_of_set(call: FunctionCall) -> Option<(Oid, Topic)> {
+    let signature = nodes::signature(call.oid())?;
+    let (_, topic) = SETS.into_iter().find(|(set, _)| set.to_bytes() == signature.name.as_bytes())?;
+    Some((signature.schema, topic))
 }
 
 /// What the present user holds. Read while planning, for estimates only.

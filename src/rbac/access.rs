@@ -3,9 +3,8 @@
 use super::Id;
 use super::bitset::BitSet;
 use super::catalogue::Catalogue;
-use super::grants::{Grants, Membership, OperatorAccess, Role, TenantStatus};
-use super::hierarchy;
-use super::pattern::{Pattern, Scope, is_read};
+use super::grants::OperatorAccess;
+use super::pattern::{Pattern, Scope};
 use super::question::Question;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -59,7 +58,9 @@ pub struct Access {
 pub struct AccessMap {
     /// Which of `kinds` holds in a tenant.
     tenants: IdMap<u32>,
-    /// Users of thousands of tenants hold the same few roles in most of them: each combination once.
+    /// The same where it is one: most users are members of one tenant, and comparing is less than hashing.
+    sole: Option<(Id, u32)>,
+    /// Each distinct access once.
     kinds: Vec<Kind>,
     pub catalogue: Rc<Catalogue>,
     pub operator: Option<OperatorAccess>,
@@ -68,7 +69,8 @@ pub struct AccessMap {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Kind {
-    access: Access,
+    /// Shared with whoever holds the same.
+    access: Rc<Access>,
     /// In how many tenants it holds.
     tenants: usize,
 }
@@ -77,10 +79,18 @@ struct Kind {
 pub type Answers = u64;
 
 impl AccessMap {
+    #[inline(always)]
+    fn kind(&self, tenant: &Id) -> Option<u32> {
+        match self.sole {
+            Some((sole, kind)) => (sole == *tenant).then_some(kind),
+            None => self.tenants.get(tenant).copied(),
+        }
+    }
+
     /// The access of a member of whatever status.
     #[inline]
     pub fn member(&self, tenant: &Id) -> Option<&Access> {
-        self.kinds.get(*self.tenants.get(tenant)? as usize).map(|kind| &kind.access)
+        self.kinds.get(self.kind(tenant)? as usize).map(|kind| &*kind.access)
     }
 
     /// The member's access, if he is an active member of an open tenant.
@@ -99,9 +109,9 @@ impl AccessMap {
     }
 
     /// The same with the answers found beforehand.
-    #[inline]
+    #[inline(always)]
     pub fn admits_by(&self, tenant: &Id, answers: Answers) -> bool {
-        self.tenants.get(tenant).is_some_and(|kind| answers >> (kind & 63) & 1 == 1)
+        self.kind(tenant).is_some_and(|kind| answers >> (kind & 63) & 1 == 1)
     }
 
     /// All answers to a question, if there are no more than bits.
@@ -145,115 +155,61 @@ impl AccessMap {
 
     /// The only membership there is, of any status.
     pub fn sole_tenant(&self) -> Option<Id> {
-        match self.tenants.len() {
-            1 => self.tenants.keys().next().copied(),
-            _ => None,
-        }
+        self.sole.map(|(tenant, _)| tenant)
     }
 
-    /// Distinct combinations of what is held.
-    pub fn kinds(&self) -> usize {
-        self.kinds.len()
-    }
-
-    /// Memory held, roughly, without the catalogue, which all users share.
+    /// Memory held, roughly, without what users share.
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.tenants.capacity() * (size_of::<(Id, u32)>() + 1)
-            + self.kinds.iter().map(|kind| kind.access.bytes()).sum::<usize>()
+            + self.kinds.capacity() * size_of::<Kind>()
+    }
+
+    /// What `resolve` found for each tenant.
+    pub(super) fn new(
+        found: impl ExactSizeIterator<Item = (Id, Rc<Access>)>,
+        catalogue: Rc<Catalogue>,
+        operator: Option<OperatorAccess>,
+        next_expiry: Option<i64>,
+    ) -> Self {
+        let mut tenants = IdMap::with_capacity_and_hasher(found.len(), Default::default());
+        let mut kinds: Vec<Kind> = Vec::new();
+        let mut known: HashMap<*const Access, u32> = HashMap::new();
+        // Most users hold one combination everywhere.
+        let mut last: Option<(*const Access, u32)> = None;
+        for (tenant, access) in found {
+            let pointer = Rc::as_ptr(&access);
+            let kind = match last {
+                Some((same, kind)) if same == pointer => kind,
+                _ => *known.entry(pointer).or_insert_with(|| {
+                    kinds.push(Kind { access, tenants: 0 });
+                    // Four thousand million kinds would need more memory than there is.
+                    u32::try_from(kinds.len() - 1).unwrap_or(u32::MAX)
+                }),
+            };
+            last = Some((pointer, kind));
+            if let Some(kind) = kinds.get_mut(kind as usize) {
+                kind.tenants += 1;
+            }
+            tenants.insert(tenant, kind);
+        }
+        let sole = match tenants.len() {
+            1 => tenants.iter().next().map(|(tenant, kind)| (*tenant, *kind)),
+            _ => None,
+        };
+        Self { tenants, sole, kinds, catalogue, operator, next_expiry }
     }
 }
 
 impl Access {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         // What a set allocates for its first few names.
         const NODE: usize = 280;
         let sets = [&self.application_roles, &self.tenant_roles];
-        size_of::<Kind>()
+        size_of::<Self>()
             + self.permissions.bytes()
             + self.patterns.iter().map(|p| size_of::<Pattern>() + p.text().len()).sum::<usize>()
             + sets.iter().filter(|set| !set.is_empty()).count() * NODE
             + sets.into_iter().flatten().map(|name| name.len() + 48).sum::<usize>()
     }
-}
-
-/// Resolves hierarchy, groups and wildcards, so that a check is a bit test.
-pub fn resolve(grants: &Grants, catalogue: Rc<Catalogue>) -> AccessMap {
-    let mut same: HashMap<(bool, TenantStatus, Vec<Id>), u32> = HashMap::new();
-    let mut kinds: Vec<Kind> = Vec::new();
-    let mut tenants = IdMap::default();
-    for membership in &grants.memberships {
-        let mut assigned: Vec<Id> = membership.assigned.iter().map(|a| a.role).collect();
-        assigned.retain(|role| usable(grants.roles.get(role), membership));
-        assigned.sort_unstable();
-        assigned.dedup();
-        let key = (membership.active, membership.tenant_status, assigned);
-        let kind = match same.get(&key) {
-            Some(kind) => *kind,
-            None => {
-                let (access, own) = resolve_one(membership, &key.2, &grants.roles, &catalogue);
-                // Four thousand million kinds would need more memory than there is.
-                let kind = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
-                kinds.push(Kind { access, tenants: 0 });
-                // A tenant's own roles are nobody else's.
-                if !own {
-                    same.insert(key, kind);
-                }
-                kind
-            }
-        };
-        if let Some(kind) = kinds.get_mut(kind as usize) {
-            kind.tenants += 1;
-        }
-        tenants.insert(membership.tenant, kind);
-    }
-    AccessMap { tenants, kinds, catalogue, operator: grants.operator, next_expiry: grants.next_expiry }
-}
-
-/// A role counts only where it belongs, whatever got into the tables.
-fn usable(role: Option<&Role>, membership: &Membership) -> bool {
-    role.is_some_and(|role| role.tenant.is_none_or(|tenant| tenant == membership.tenant))
-}
-
-/// The access, and whether a tenant's own role, this one's or another's, had a say in it.
-fn resolve_one(
-    membership: &Membership,
-    assigned: &[Id],
-    roles: &HashMap<Id, Role>,
-    catalogue: &Catalogue,
-) -> (Access, bool) {
-    let open = membership.active && membership.tenant_status.is_open();
-    // Roles of other tenants are passed over in the walk, not after it: they lead to no juniors either.
-    let authorised: Vec<&Role> = hierarchy::authorised(assigned, |id| {
-        let juniors = roles.get(id).into_iter().flat_map(|role| &role.juniors);
-        juniors.filter(|junior| usable(roles.get(*junior), membership)).copied().collect()
-    })
-    .iter()
-    .filter_map(|id| roles.get(id))
-    .collect();
-    let is_own = |role: &Role| role.tenant.is_some();
-    let own = authorised
-        .iter()
-        .any(|role| is_own(role) || role.juniors.iter().filter_map(|id| roles.get(id)).any(is_own));
-    let mut patterns: BTreeSet<Pattern> = BTreeSet::new();
-    let mut application_roles = BTreeSet::new();
-    let mut tenant_roles = BTreeSet::new();
-    for role in authorised {
-        patterns.extend(role.patterns.iter().cloned());
-        // No role is nameless: one whose name is not UTF-8, in a database of another encoding, was read so.
-        if role.name.is_empty() {
-            continue;
-        }
-        match role.tenant {
-            None => application_roles.insert(role.name.clone()),
-            Some(_) => tenant_roles.insert(role.name.clone()),
-        };
-    }
-    let mut permissions = if open { catalogue.resolve(&patterns) } else { BitSet::default() };
-    if membership.tenant_status == TenantStatus::ReadOnly {
-        permissions = permissions.iter().filter(|bit| catalogue.name(*bit).is_some_and(is_read)).collect();
-    }
-    let patterns = patterns.into_iter().collect();
-    let visible = membership.active && membership.tenant_status != TenantStatus::Archived;
-    (Access { open, visible, permissions, patterns, application_roles, tenant_roles }, own)
 }

@@ -28,7 +28,7 @@ impl Stamp {
     }
 
     /// Looks at counters only.
-    #[inline]
+    #[inline(always)]
     fn counts(self) -> bool {
         self.epoch == cache::epoch() && self.execution == Execution::current()
     }
@@ -54,7 +54,7 @@ pub struct Site<T> {
 impl<T: Default + 'static> Site<T> {
     /// What was remembered, if it counts for this call, whose argument `index` decides. Runs on every row and
     /// outside any guard: it only looks.
-    #[inline]
+    #[inline(always)]
     pub fn recall<'c>(call: &'c Call, index: Option<usize>) -> Option<&'c T> {
         let site = call.remembered::<Self>().filter(|site| site.stamp.counts())?;
         let same = match &site.argument {

@@ -4,9 +4,10 @@ mod common;
 
 use common::{catalogue, grants, id, member, role};
 use pg_tenancy_unit::rbac::Id;
-use pg_tenancy_unit::rbac::access::{AccessMap, resolve};
+use pg_tenancy_unit::rbac::access::AccessMap;
 use pg_tenancy_unit::rbac::grants::{Grants, OperatorAccess, TenantStatus};
 use pg_tenancy_unit::rbac::question::Question;
+use pg_tenancy_unit::rbac::resolution::resolve;
 
 const NAMES: [&str; 5] = ["docs.read", "docs.reader", "docs.write", "platform.manage", "platform.read"];
 const A: Id = [0xa; 16];

@@ -3,10 +3,11 @@
 mod common;
 
 use common::{any_entries, any_name, any_pattern, any_scope, catalogue, grants, id, member, pattern, role};
-use pg_tenancy_unit::rbac::access::{AccessMap, resolve};
+use pg_tenancy_unit::rbac::access::AccessMap;
 use pg_tenancy_unit::rbac::catalogue::Catalogue;
 use pg_tenancy_unit::rbac::grants::TenantStatus;
 use pg_tenancy_unit::rbac::pattern::{Pattern, Scope};
+use pg_tenancy_unit::rbac::resolution::resolve;
 use proptest::prelude::*;
 use std::rc::Rc;
 

@@ -4,11 +4,11 @@ mod common;
 
 use common::{any_entries, any_pattern, id, naively_matches};
 use pg_tenancy_unit::rbac::Id;
-use pg_tenancy_unit::rbac::access::resolve;
 use pg_tenancy_unit::rbac::catalogue::Catalogue;
 use pg_tenancy_unit::rbac::grants::{Assignment, Grants, Membership, Role, TenantStatus};
 use pg_tenancy_unit::rbac::pattern::Scope;
 use pg_tenancy_unit::rbac::question::Question;
+use pg_tenancy_unit::rbac::resolution::resolve;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -4,17 +4,27 @@ mod common;
 
 use common::{catalogue, grants, id, member, pattern, role};
 use pg_tenancy_unit::rbac::Id;
-use pg_tenancy_unit::rbac::access::{IdHasher, resolve};
+use pg_tenancy_unit::rbac::access::{AccessMap, IdHasher};
 use pg_tenancy_unit::rbac::catalogue::Catalogue;
-use pg_tenancy_unit::rbac::grants::Role;
+use pg_tenancy_unit::rbac::grants::{Grants, Role};
 use pg_tenancy_unit::rbac::pattern::Scope;
 use pg_tenancy_unit::rbac::question::Question;
+use pg_tenancy_unit::rbac::resolution::{Combinations, resolve, resolve_with};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault};
+use std::ptr;
 use std::rc::Rc;
 
 fn catalogue_of(n: usize) -> Rc<Catalogue> {
     Rc::new(Catalogue::new((0..n).map(|n| (format!("resource_{}.action_{n}", n % 100), Scope::Tenant))))
+}
+
+/// With the combinations of roles it took.
+fn resolved(grants: &Grants, catalogue: Rc<Catalogue>) -> (AccessMap, Combinations) {
+    let mut combinations = Combinations::default();
+    let map = resolve_with(grants, catalogue, &mut combinations, |_| Cow::Borrowed(&grants.roles));
+    (map, combinations)
 }
 
 #[test]
@@ -25,7 +35,7 @@ fn ten_thousand_tenants_with_the_same_roles_share_one_access() {
     ];
     let members = |n: u128| (0..n).map(|tenant| member(id(tenant), &[id(2), id(1), id(1)])).collect();
     let map = resolve(&grants(members(10_000), roles.clone()), catalogue_of(1_000));
-    assert_eq!(map.kinds(), 1);
+    assert!(ptr::eq(map.member(&id(0)).unwrap(), map.member(&id(9_999)).unwrap()));
     assert_eq!(map.tenants_where(&Question::Permission(999)).len(), 10_000);
     assert_eq!(map.count_where(|access| access.permissions.contains(999)), 10_000);
     // Each tenant more costs its entry in the table, not its bitset.
@@ -38,21 +48,21 @@ fn tenants_with_roles_of_their_own_are_counted_each() {
     let roles: Vec<(Id, Role)> =
         (0..1_000).map(|n| (id(n), role(Some(id(n)), "boss", &["all"], &[]))).collect();
     let members = (0..1_000).map(|n| member(id(n), &[id(n)])).collect();
-    let map = resolve(&grants(members, roles), catalogue_of(10_000));
-    assert_eq!(map.kinds(), 1_000);
+    let (map, combinations) = resolved(&grants(members, roles), catalogue_of(10_000));
+    assert!(!ptr::eq(map.member(&id(0)).unwrap(), map.member(&id(999)).unwrap()));
     assert_eq!(map.count_where(|_| true), 1_000);
-    assert!(map.bytes() > 1_000 * 10_000 / 8, "{}", map.bytes());
+    assert!(combinations.bytes() > 1_000 * 10_000 / 8, "{}", combinations.bytes());
 }
 
 #[test]
 fn long_names_are_counted() {
     let long: Vec<String> = (100..200).map(|n| format!("docs.n{n}{}", "x".repeat(190))).collect();
     let long: Vec<&str> = long.iter().map(String::as_str).collect();
-    let map = resolve(
+    let (_, combinations) = resolved(
         &grants(vec![member(id(1), &[id(1)])], vec![(id(1), role(None, "r", &long, &[]))]),
         catalogue(&["docs.read"]),
     );
-    assert!(map.bytes() > 100 * 199, "{}", map.bytes());
+    assert!(combinations.bytes() > 100 * 199, "{}", combinations.bytes());
 }
 
 #[test]
@@ -99,4 +109,45 @@ fn ids_that_differ_in_few_bytes_do_not_crowd_into_one_bucket() {
 fn time_ordered_ids_do_not_crowd_into_one_bucket() {
     let uuid_v7 = |n: u128| ((1_700_000_000_000 + n) << 80) | (7 << 76) | (2 << 62) | 0x1234;
     assert!(buckets((0..10_000).map(|n| id(uuid_v7(n)))) > 5_000);
+}
+
+#[test]
+fn a_combination_of_application_roles_is_read_once_for_all_users() {
+    let roles = vec![
+        (id(1), role(None, "reader", &["docs.read"], &[])),
+        (id(2), role(Some(id(7)), "own", &["all"], &[])),
+    ];
+    let catalogue = catalogue(&["docs.read", "docs.write"]);
+    let mut combinations = Combinations::default();
+    let mut reads = 0;
+    for _ in 0..3 {
+        for tenant in [7, 8] {
+            let grants = grants(vec![member(id(tenant), &[id(1)]), member(id(9), &[id(1)])], roles.clone());
+            let map = resolve_with(&grants, Rc::clone(&catalogue), &mut combinations, |_| {
+                reads += 1;
+                Cow::Borrowed(&grants.roles)
+            });
+            assert!(map.holds(&id(tenant), 0) && !map.holds(&id(tenant), 1));
+        }
+    }
+    assert_eq!(reads, 1);
+}
+
+/// A tenant's own role, wherever it got to, holds in that tenant alone, whoever asked first.
+#[test]
+fn a_combination_with_a_tenants_own_role_serves_that_tenant_only() {
+    let roles =
+        vec![(id(1), role(Some(id(7)), "own", &["all"], &[])), (id(2), role(None, "senior", &[], &[id(1)]))];
+    let catalogue = catalogue(&["docs.read"]);
+    for assigned in [[id(1)], [id(2)]] {
+        for order in [[7, 8], [8, 7]] {
+            let mut combinations = Combinations::default();
+            for tenant in order {
+                let grants = grants(vec![member(id(tenant), &assigned)], roles.clone());
+                let source = |_: &[Id]| Cow::Borrowed(&grants.roles);
+                let map = resolve_with(&grants, Rc::clone(&catalogue), &mut combinations, source);
+                assert_eq!(map.holds(&id(tenant), 0), tenant == 7, "{order:?}");
+            }
+        }
+    }
 }
