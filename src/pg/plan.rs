@@ -129,7 +129,7 @@ unsafe fn trim_tree(plan: *mut pg_sys::Plan, redundant: Redundant) {
 /// # Safety
 /// `scan` is a scan's plan, the conditions are over the same columns as its filter.
 unsafe fn trim_filter(
-    scan: &mut pg_sys::Plan,
+    scan: *mut pg_sys::Plan,
     conditions: &[Expr],
     redundant: Redundant,
 ) -> *mut pg_sys::List {

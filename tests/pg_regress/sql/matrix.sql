@@ -67,7 +67,8 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('operators', 'UPDATE', 'members.assign', $$UPDATE tenancy.operators SET access = 'write' WHERE user_id = '@09'$$), ('operators', 'DELETE', 'members.assign', $$DELETE FROM tenancy.operators WHERE user_id = '@09'$$),
     ('protected_tables', 'SELECT', 'tenant.edit', $$true$$), ('protected_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.protected_tables (table_id, root_id) VALUES ('pg_class', 'pg_class')$$),
     ('protected_tables', 'UPDATE', 'tenant.edit', $$UPDATE tenancy.protected_tables SET options = '{}' WHERE false$$), ('protected_tables', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.protected_tables WHERE false$$),
-    ('cache_signal', 'SELECT', 'tenant.edit', $$true$$);
+    ('cache_signal', 'SELECT', 'tenant.edit', $$true$$),
+    ('role_signal', 'SELECT', 'tenant.edit', $$true$$);
 
 -- none: no error and no row. refused: 42501, or 42704 for what the actor cannot see. own: his own rows only. tenant: those of his tenant. all: also others'.
 CREATE FUNCTION pg_temp.cell(actor text, c cells) RETURNS text LANGUAGE plpgsql AS $$
@@ -93,7 +94,7 @@ BEGIN
     IF c.command = 'SELECT' THEN
         EXECUTE format('SELECT count(*) FILTER (WHERE %s), count(*) FROM tenancy.%I', command, from_table) INTO seen, elsewhere;
         elsewhere := elsewhere - seen;
-        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
+        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
                        WHEN c.on_table = 'operators' AND elsewhere = 0 THEN 'own' WHEN seen < there THEN 'own'
                        WHEN elsewhere = 0 OR from_table ~ '^role' AND actor <> 'administrator' THEN 'tenant' ELSE 'all' END;
         IF from_table ~ '^role' AND actor NOT IN ('administrator', 'anon') THEN
