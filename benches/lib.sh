@@ -37,11 +37,21 @@ need() {
         [[ $table != small* ]] || rows=100000
         psql -v name="$table" -v tenants="$tenants" -v rows="$rows" -f benches/table.sql
         case $table in
-        active_seq* | small_active) protect "$table" docs && value "DROP INDEX bench.${table}_tenant_id_idx" ;;
-        active*) value "ALTER TABLE bench.$table ADD PRIMARY KEY (id)" && protect "$table" docs ;;
+        active_seq* | small_active)
+            protect "$table" docs
+            value "DROP INDEX bench.${table}_tenant_id_idx"
+            ;;
+        active*)
+            value "ALTER TABLE bench.$table ADD PRIMARY KEY (id)"
+            protect "$table" docs
+            ;;
         membership*) protect "$table" docs "mode => 'membership'" ;;
         open_seq* | small) psql -v name="$table" -f benches/policies.sql ;;
-        open*) value "CREATE INDEX ON bench.$table (tenant_id)" && psql -v name="$table" -f benches/policies.sql ;;
+        open*)
+            value "CREATE INDEX ON bench.$table (tenant_id)"
+            psql -v name="$table" -f benches/policies.sql
+            ;;
+        *) die "what is table $table?" ;;
         esac
         value "VACUUM ANALYZE bench.$table"
     done
@@ -52,6 +62,8 @@ protect() { value "SELECT tenancy.protect_table('bench.$1', resource => '$2'${3:
 # bar is met if the figure's whole spread keeps it, missed if all of it breaks it, undecided otherwise. No bar: -.
 emit() {
     wanted "$1" || return 0
+    # A command that failed inside "$(…)" fails here.
+    [[ $6 =~ ^([0-9.eE+-]+\|){5}[0-9.eE+-]+$ ]] || die "$1 gave no figures: $6"
     awk -F '|' -v OFS='|' -v name="$1" -v op="$2" -v bar="$3" -v unit="$4" -v other="$5" -v verdict="${7:-}" '
         {
             if (verdict != "") ;

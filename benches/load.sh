@@ -7,14 +7,14 @@ without_library() { PGOPTIONS='-c session_preload_libraries=' "$@"; }
 # load FILE SECONDS CLIENTS [OPTION…]: pgbench with a log of each transaction in $RUN/log.*; any failed one is an error.
 load() {
     rm -f "$RUN"/log.*
-    "$BINDIR/pgbench" -n -c "$3" -j 2 -T "$2" -D cold=1 -f "benches/pgbench/$1.sql" --log --log-prefix="$RUN/log" "${@:4}" >"$RUN/pgbench" 2>&1 ||
+    "$BINDIR/pgbench" -n -c "$3" -j 2 -T "$2" -D cold=1 -D last=19999 -f "benches/pgbench/$1.sql" --log --log-prefix="$RUN/log" "${@:4}" >"$RUN/pgbench" 2>&1 ||
         { cat "$RUN/pgbench" >&2; die "pgbench failed on $1"; }
 }
 # What every script shall find: 20 rows. The last query is replaced by one that fails unless it does.
 check_request() {
     sed 's/^\(SELECT id.* LIMIT 20\);$/SELECT 1 \/ (count(*) = 20)::int FROM (\1) AS found;/; s/^SELECT bench.warm.*//' "benches/pgbench/$1.sql" >"$RUN/check.sql"
     grep -q 'count(\*) = 20' "$RUN/check.sql" || die "$1.sql has no query of 20 rows"
-    "$BINDIR/pgbench" -n -t 50 -D cold=1 -f "$RUN/check.sql" >"$RUN/pgbench" 2>&1 ||
+    "$BINDIR/pgbench" -n -t 50 -D cold=1 -D last=19999 -f "$RUN/check.sql" >"$RUN/pgbench" 2>&1 ||
         { cat "$RUN/pgbench" >&2; die "$1.sql does not find 20 rows"; }
 }
 # window: from when every client has ended its first transaction, the one that warms, to the end; as `first last`.
@@ -57,40 +57,44 @@ tps_summary() {
     summary_of "$RUN/tps" | awk -F '|' -v OFS='|' '{ $3 = $4; print }'
 }
 
-# Requests while others change memberships, in turns with requests nobody disturbs.
+# Requests while others change memberships, in turns with requests nobody disturbs. SUFFIX _hot: of 1,000 users, whom the
+# cache holds; of 10,000 many are cold anyway, and a change takes less from them.
+# bench_churn SUFFIX LAST-USER
 bench_churn() {
-    local turn rate order=(0 10 100 1000) name
+    local turn rate order=(0 10 100 1000) changes verdict
     local -A took bar=([10]=0.95 [100]=0.85 [1000]=0.60)
     need active
     check_request request
     for ((turn = 0; turn < LOAD_TURNS; turn++)); do
         for rate in "${order[@]}"; do
-            name=$RUN/churn_$rate
-            ((rate == 0)) || churn "$rate" "$((LOAD_SECONDS + WARM_SECONDS + 1))" "$name"
-            load request "$((LOAD_SECONDS + WARM_SECONDS))" 2
+            ((rate == 0)) || churn "$rate" "$((LOAD_SECONDS + WARM_SECONDS + 1))"
+            load request "$((LOAD_SECONDS + WARM_SECONDS))" 2 -D last="$2"
             took[$rate]=$(ms)
-            ((rate == 0)) || { wait "$CHURN" || die "the session that changes memberships failed"; achieved "$rate" "$name"; }
+            ((rate == 0)) || { wait "$CHURN" || die "the session that changes memberships failed"; achieved >>"$RUN/achieved$1_$rate"; }
         done
-        for rate in 10 100 1000; do echo "${took[$rate]} ${took[0]}" >>"$RUN/churned_$rate"; done
+        for rate in 10 100 1000; do echo "${took[$rate]} ${took[0]}" >>"$RUN/churned$1_$rate"; done
         order=("${order[@]:1}" "${order[0]}")
     done
     for rate in 10 100 1000; do
-        emit "churn_$rate" ge "${bar[$rate]}" '' "request without changes; ratio of tps; $(column_of 1 "$RUN/achieved_$rate") changes/s achieved" \
-            "$(tps_summary "$RUN/churned_$rate")" "$(awk -v rate="$rate" '$1 < 0.9 * rate { print "undecided"; exit }' "$RUN/achieved_$rate")"
+        changes=$(awk '{ n += $1 } END { printf "%.0f", n / NR }' "$RUN/achieved$1_$rate")
+        # Too few changes prove nothing. pgbench spaces them at random, so a few less are no sign.
+        verdict=''
+        ((changes * 10 >= rate * 8)) || verdict=undecided
+        emit "churn_$rate$1" ge "${bar[$rate]}" '' "request without changes, $(($2 - 9999)) users; ratio of tps; $changes changes/s" \
+            "$(tps_summary "$RUN/churned$1_$rate")" "$verdict"
     done
 }
-# churn RATE SECONDS LOG: that many changes a second in the background; its process is CHURN.
+# churn RATE SECONDS: that many changes a second in the background; its process is CHURN.
 churn() {
-    rm -f "$3".log.*
-    "$BINDIR/pgbench" -n -c 4 -j 1 -T "$2" -R "$1" -f benches/pgbench/churn.sql --log --log-prefix="$3.log" >"$3.out" 2>&1 &
+    rm -f "$RUN"/churn.*
+    "$BINDIR/pgbench" -n -c 4 -j 1 -T "$2" -R "$1" -f benches/pgbench/churn.sql --log --log-prefix="$RUN/churn" >"$RUN/churn.out" 2>&1 &
     CHURN=$!
 }
-# achieved RATE LOG: how many changes a second fell into the window that was measured. Undecided if it was too few.
+# achieved: how many changes a second fell into the window that was measured.
 achieved() {
     local first last
     read -r first last <<<"$(window)"
-    awk -v first="$first" -v last="$last" '{ t = $5 + $6 / 1e6 } t > first && t <= last { n++ } END { printf "%.0f\n", n / (last - first) }' \
-        "$2".log.* >>"$RUN/achieved_$1"
+    awk -v first="$first" -v last="$last" '{ t = $5 + $6 / 1e6 } t > first && t <= last { n++ } END { print n / (last - first) }' "$RUN"/churn.[0-9]*
 }
 
 # 50 connections under half of what they could do, and now and then a revoke: the 99th percentile of the second before

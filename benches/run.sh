@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # RUN, BINDIR and REPO come from tools/
 # The benchmark's rows, sourced by tools/bench. docs/performance.md says what each means. QUICK=1: fewer turns, a smaller
-# memory row, and no tables of 10,000 tenants but where a row is about them. TESTS="active_seq churn": only those.
+# memory row, no churn_*_hot, no tables of 10,000 tenants but where a row is about them. TESTS="active_seq churn": only those.
 # shellcheck source=lib.sh
 source benches/lib.sh
 # shellcheck source=load.sh
@@ -144,7 +144,8 @@ speedup vs_claims_d 'policy with plpgsql over the claims row, 10 tenants; figure
     'SELECT count(*) FROM bench.small' "$(as_user 12 NULL claims_d); SELECT claims_d.pre_request()" 'SELECT count(*) FROM bench.small'
 
 if wanted request request_vs_d; then bench_request; fi
-if wanted churn_10 churn_100 churn_1000; then bench_churn; fi
+if wanted churn_10 churn_100 churn_1000; then bench_churn '' 19999; fi
+if [[ -z ${QUICK:-} ]] && wanted churn_10_hot churn_100_hot churn_1000_hot; then bench_churn _hot 10999; fi
 if wanted stampede; then bench_stampede; fi
 FIRST_TOKEN=$(value 'SELECT bench.token(1, 500)') FIRST_TENANT=$small
 if wanted first_call first_call_preloaded; then bench_first_call; fi

@@ -1,11 +1,11 @@
--- A request as PostgREST makes it, of one of 10,000 users at random: 20 rows of a protected table.
+-- A request as PostgREST makes it, of one of the users up to :last at random: 20 rows of a protected table.
 -- A connection begins with one check as each user: what is measured is a pool that has been up for a while.
--- The first transaction of every connection is not counted (tps in lib.sh), so the cold part is not either.
+-- The first transaction of every connection is not counted (window in load.sh), so the cold part is not either.
 \if :cold
-SELECT bench.warm(10000, 19999);
+SELECT bench.warm(10000, :last);
 \set cold 0
 \endif
-\set user random(10000, 19999)
+\set user random(10000, :last)
 \set user_digits 10000000 + :user * 7368787 % 90000000
 \set tenant 10001 + :user % 1000
 \set tenant_digits 10000000 + :tenant * 7368787 % 90000000
