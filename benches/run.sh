@@ -5,7 +5,7 @@
 source benches/lib.sh
 # shellcheck source=load.sh
 source benches/load.sh
-TURNS=15 SECONDS_A_ROW=15 LOAD_TURNS=8 LOAD_SECONDS=3 WARM_SECONDS=3 REVOKES=10 MEMORY_CONNECTIONS=500 VARIANTS=('' _10k)
+TURNS=15 SECONDS_A_ROW=15 LOAD_TURNS=6 LOAD_SECONDS=3 WARM_SECONDS=3 REVOKES=10 MEMORY_CONNECTIONS=500 VARIANTS=('' _10k)
 [[ -z ${QUICK:-} ]] || TURNS=7 SECONDS_A_ROW=1.5 LOAD_TURNS=3 LOAD_SECONDS=1 WARM_SECONDS=2 REVOKES=3 MEMORY_CONNECTIONS=20 VARIANTS=('')
 
 for file in data compare cold baselines/template_b baselines/template_c baselines/claims_d; do
