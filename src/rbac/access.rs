@@ -21,17 +21,33 @@ impl Hasher for IdHasher {
         self.0
     }
 
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0u8; 8];
-            for (to, from) in word.iter_mut().zip(chunk) {
-                *to = *from;
-            }
-            // Both halves of the product: in the lower alone, a word's high bits would reach no low bit, and
-            // ids that differ only there would share a bucket.
-            let mixed = u128::from(self.0.rotate_left(26) ^ u64::from_be_bytes(word)) * 0x9e37_79b9_7f4a_7c15;
-            self.0 = (mixed as u64) ^ ((mixed >> 64) as u64);
+        let (ids, rest) = bytes.as_chunks::<16>();
+        for id in ids {
+            let words = u128::from_be_bytes(*id);
+            self.mix((words >> 64) as u64, words as u64);
         }
+        for byte in rest {
+            self.mix(0, u64::from(*byte));
+        }
+    }
+
+    /// How long an array is, which is always the same of an id.
+    #[inline]
+    fn write_usize(&mut self, length: usize) {
+        self.0 ^= length as u64;
+    }
+}
+
+impl IdHasher {
+    /// Both halves of the product: in the lower alone, a word's high bits would reach no low bit, and ids that differ
+    /// only there would share a bucket.
+    #[inline]
+    fn mix(&mut self, high: u64, low: u64) {
+        const ODD: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xe703_7ed1_a0b4_28db];
+        let product = u128::from(self.0.rotate_left(26) ^ high ^ ODD[0]) * u128::from(low ^ ODD[1]);
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
     }
 }
 
