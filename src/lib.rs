@@ -16,6 +16,7 @@ mod settings;
 mod tests;
 
 use pgrx::prelude::*;
+
 ::pgrx::pg_module_magic!(name, version);
 
 /// Runs when the library loads: at connection with session_preload_libraries, else at the first call.
@@ -30,6 +31,7 @@ pub extern "C-unwind" fn _PG_init() {
     planner::start();
     settings::define();
 }
+
 // The extension's SQL, in order. Functions written in Rust come after the bootstrap.
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["tables"]);
@@ -43,7 +45,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/policies.sql",
     name = "policies",
-    requires = ["guards", api::memberships::operator_access, api::administration::is_administrator]
+    requires = ["guards", api::administration::is_administrator]
 );
 extension_sql_file!("../sql/bootstrap/manage_tenants.sql", name = "manage_tenants", requires = ["policies"]);
 extension_sql_file!(
@@ -99,9 +101,6 @@ extension_sql_file!(
     name = "native_comments",
     requires = [
         "helpers",
-        api::memberships::operator_access,
-        api::claims::claims,
-        api::claims::aal,
         api::require::require_permission,
         api::require::require_permission_in,
         api::administration::is_administrator,

@@ -92,10 +92,20 @@ CREATE FUNCTION tenancy.claim(path text) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_claim';
 COMMENT ON FUNCTION tenancy.claim(path text) IS 'The value at a dotted path of valid claims, as in app_metadata.tenant_id';
 
+CREATE FUNCTION tenancy.claims() RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'tenancy_claims';
+COMMENT ON FUNCTION tenancy.claims() IS 'The token''s content; NULL if there is none, it is malformed, or it does not count now. Integers beyond 64 bits become floating point';
+
+CREATE FUNCTION tenancy.aal() RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'tenancy_aal';
+COMMENT ON FUNCTION tenancy.aal() IS 'The token''s authenticator assurance level, as GoTrue writes it; NULL if absent';
+
+CREATE FUNCTION tenancy.operator_access() RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'tenancy_operator_access';
+COMMENT ON FUNCTION tenancy.operator_access() IS 'read or write for an operator of the platform, else NULL';
+
 CREATE FUNCTION tenancy.current_tenant_key() RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    RETURN (SELECT t.key FROM tenancy.tenants t WHERE t.id = tenancy.current_tenant_id());
-REVOKE ALL ON FUNCTION tenancy.current_tenant_key() FROM PUBLIC;
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'tenancy_current_tenant_key';
 COMMENT ON FUNCTION tenancy.current_tenant_key() IS 'The active tenant''s key in the host application; NULL if it has none';
 
 CREATE FUNCTION tenancy.signal_change() RETURNS trigger

@@ -1,8 +1,5 @@
 -- Comments on the functions that pgrx declares, which it cannot write itself.
 
-COMMENT ON FUNCTION tenancy.operator_access() IS 'read or write for an operator of the platform, else NULL';
-COMMENT ON FUNCTION tenancy.claims() IS 'The token''s content; NULL if there is none, it is malformed, or it does not count now. Integers beyond 64 bits become floating point';
-COMMENT ON FUNCTION tenancy.aal() IS 'The token''s authenticator assurance level, as GoTrue writes it; NULL if absent';
 COMMENT ON FUNCTION tenancy.require_permission(text) IS 'Raises 42501 unless the user holds the permission in the active tenant; 22023 for NULL';
 COMMENT ON FUNCTION tenancy.require_permission(uuid, text) IS 'Raises 42501 unless the user holds the permission in that tenant; 22023 for a NULL permission';
 COMMENT ON FUNCTION tenancy.is_administrator() IS 'Whether the current database role administers pg_tenancy: superuser, BYPASSRLS, or member of the role that owns its tables';

@@ -1,36 +1,69 @@
-//! The token's content, for policies that ask for more than identity.
+//! The token's content, for policies that ask for more than identity, and what else is answered as text.
 
+use crate::cache;
 use crate::pg::call::{Call, LONGEST_NAME};
-use crate::pg::function::{Reply, export, nothing};
-use crate::session;
+use crate::pg::function::{Reply, export};
+use crate::pg::varlena::Varlena;
+use crate::session::identity::Identity;
+use crate::session::site::Site;
 use pgrx::JsonB;
-use pgrx::prelude::*;
 
 export! {
-    pg_finfo_tenancy_claim, tenancy_claim => nothing, claim;
+    pg_finfo_tenancy_claims, tenancy_claims => recall, claims;
+    pg_finfo_tenancy_claim, tenancy_claim => recall_path, claim;
+    pg_finfo_tenancy_aal, tenancy_aal => recall, aal;
+    pg_finfo_tenancy_operator_access, tenancy_operator_access => recall, operator_access;
+    pg_finfo_tenancy_current_tenant_key, tenancy_current_tenant_key => recall, current_tenant_key;
+}
+
+#[inline(always)]
+fn recall(call: &Call) -> Option<Reply> {
+    Site::<Varlena>::recall(call, None).map(Varlena::reply)
+}
+
+#[inline(always)]
+fn recall_path(call: &Call) -> Option<Reply> {
+    Site::<Varlena>::recall(call, Some(0)).map(Varlena::reply)
+}
+
+fn answer<T: pgrx::IntoDatum>(
+    call: &mut Call,
+    index: Option<usize>,
+    question: impl FnOnce(&Identity) -> Option<T>,
+) -> Reply {
+    // Where nothing can be remembered, the datum is the caller's as pgrx made it.
+    if !call.has_site() {
+        let value = question(&crate::session::fresh());
+        return value.and_then(T::into_datum).map_or(Reply::Null, Reply::Datum);
+    }
+    Site::renew(call, index, |kept: &mut Varlena, identity| kept.keep(question(identity)), Varlena::reply)
 }
 
 /// The whole token, NULL if there is none, it is malformed, or it does not count now.
-#[pg_extern(stable, parallel_safe)]
-fn claims() -> Option<JsonB> {
-    session::fresh().content().cloned().map(JsonB)
+fn claims(call: &mut Call) -> Reply {
+    answer(call, None, |identity| identity.content().cloned().map(JsonB))
 }
 
 /// The authenticator assurance level, as GoTrue names it.
-#[pg_extern(stable, parallel_safe)]
-fn aal() -> Option<String> {
-    session::fresh().content()?.get("aal")?.as_str().map(str::to_owned)
+fn aal(call: &mut Call) -> Reply {
+    answer(call, None, |identity| Some(identity.content()?.get("aal")?.as_str()?.to_owned()))
+}
+
+/// 'read' or 'write' for an operator of the platform, else NULL.
+fn operator_access(call: &mut Call) -> Reply {
+    answer(call, None, |identity| identity.access.operator.map(|access| access.name()))
+}
+
+/// What the host application calls the active tenant.
+fn current_tenant_key(call: &mut Call) -> Reply {
+    answer(call, None, |identity| cache::tenant_key(identity.tenant()?))
 }
 
 /// The value at a path such as `app_metadata.tenant_id`.
 fn claim(call: &mut Call) -> Reply {
+    let argument = call.copy();
     // A path that long is no path, and looking for it would take long enough, uninterrupted, to be an attack.
-    let Some(path) = call.text(0).filter(|path| path.len() <= LONGEST_NAME) else { return Reply::Null };
-    let identity = session::fresh();
-    let found = std::str::from_utf8(path)
-        .ok()
-        .and_then(|path| crate::claims::path::find(identity.content()?, path))
-        .cloned()
-        .and_then(|value| JsonB(value).into_datum());
-    found.map_or(Reply::Null, Reply::Datum)
+    let path = argument.text(0).filter(|path| path.len() <= LONGEST_NAME);
+    let Some(path) = path.and_then(|path| std::str::from_utf8(path).ok()) else { return Reply::Null };
+    answer(call, Some(0), |identity| crate::claims::path::find(identity.content()?, path).cloned().map(JsonB))
 }

@@ -1,4 +1,4 @@
-//! The caller's tenants as arrays, and his access as an operator.
+//! The caller's tenants as arrays.
 
 use super::checks::{is_named, question};
 use crate::pg::array;
@@ -8,7 +8,6 @@ use crate::rbac::Id;
 use crate::rbac::question::Topic;
 use crate::session::identity::Identity;
 use crate::session::site::Site;
-use pgrx::prelude::*;
 use std::rc::Rc;
 
 export! {
@@ -37,10 +36,4 @@ fn answer(call: &mut Call, topic: Topic) -> Reply {
         *ids = identity.access.tenants_where(&question);
     };
     Reply::Datum(Site::renew(call, index, update, |ids| array::of_uuids(ids)))
-}
-
-/// 'read' or 'write' for an operator of the platform, else NULL.
-#[pg_extern(stable, parallel_safe)]
-fn operator_access() -> Option<&'static str> {
-    crate::session::fresh().access.operator.map(|access| access.name())
 }

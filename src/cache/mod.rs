@@ -20,6 +20,7 @@ use store::{Keep, Store};
 /// What is asked of the tables as they are now, one's own uncommitted changes included, and not kept.
 pub use reader::{
     direct_grants_of, explain, junior_edges, missing_signals, role_closure, role_tenant, roles_named,
+    tenant_key,
 };
 
 /// Where grants come from: the tables, or in tests something simpler.

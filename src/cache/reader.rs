@@ -195,7 +195,7 @@ impl Tables {
 }
 
 tables! {
-    tenants, Grants, c"tenants", TenantsTable { id: UUIDOID, status: TEXTOID, slug: TEXTOID };
+    tenants, Grants, c"tenants", TenantsTable { id: UUIDOID, status: TEXTOID, slug: TEXTOID, key: TEXTOID };
     members, Grants, c"members", MembersTable { tenant_id: UUIDOID, user_id: UUIDOID, status: TEXTOID };
     member_roles, Grants, c"member_roles", MemberRolesTable {
         tenant_id: UUIDOID, user_id: UUIDOID, role_id: UUIDOID, expires_at: TIMESTAMPTZOID
@@ -229,6 +229,7 @@ fn column_name(name: &'static str) -> &'static CStr {
         "scope" => c"scope",
         "access" => c"access",
         "slug" => c"slug",
+        "key" => c"key",
         _ => c"",
     }
 }
@@ -427,6 +428,16 @@ pub fn explain(user: &Id) -> Option<Explanation> {
         }
     }
     Some(Explanation { grants, names })
+}
+
+/// The tenant's key in the host application, if it has one.
+pub fn tenant_key(tenant: &Id) -> Option<String> {
+    let tables = Tables::open()?;
+    let t = &tables.tenants;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut key = None;
+    t.table.read(&snapshot, Some((t.id, tenant)), |row| key = row.text(t.key).map(str::to_owned));
+    key
 }
 
 /// The role hierarchy, by senior role.

@@ -15,4 +15,5 @@ pub mod setting;
 pub mod snapshot;
 pub mod statistics;
 pub mod support;
+pub mod varlena;
 pub mod xact;

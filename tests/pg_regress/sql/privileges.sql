@@ -7,7 +7,7 @@ SELECT p.oid::regprocedure AS public_function, CASE p.provolatile WHEN 'i' THEN 
    AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
    AND p.proname <> 'keep_tenant' -- a trigger function that protect_table puts on tables: protect_* tests
  ORDER BY p.oid::regprocedure::text COLLATE "C";
--- Functions that run as the owner: each with a fixed search_path, none executable by PUBLIC but current_tenant_key.
+-- Functions that run as the owner: each with a fixed search_path, none executable by PUBLIC.
 SELECT p.oid::regprocedure AS definer FROM pg_proc p
  WHERE p.pronamespace = 'tenancy'::regnamespace AND p.prosecdef AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT p.oid::regprocedure AS careless_definer FROM pg_proc p
