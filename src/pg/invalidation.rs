@@ -73,26 +73,22 @@ pub fn announce(relation: Oid) {
 
 /// Whether another transaction has announced a change and is not quite over: its changes may be visible before its
 /// messages have come. On a standby nobody announces, so it may always be so.
+///
+/// Asking is trying to lock, for a moment, in a mode that conflicts with announcements. Reading who holds the lock
+/// (GetLockConflicts) would not do: it passes over a transaction that is visible already and still sending.
 pub fn announced(relation: Oid) -> bool {
-    let mut count = 0;
-    // SAFETY: reads the lock table for one tag, built as SET_LOCKTAG_OBJECT does; the list is palloc'd, or static
-    // on a standby, where we do not come to it.
+    // SAFETY: a conditional lock, which never waits, and its release (lmgr.c).
     unsafe {
         if pg_sys::RecoveryInProgress() {
             return true;
         }
-        let tag = pg_sys::LOCKTAG {
-            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
-            locktag_field2: pg_sys::RelationRelationId.to_u32(),
-            locktag_field3: relation.to_u32(),
-            locktag_field4: ANNOUNCEMENT,
-            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-        };
-        let holders = pg_sys::GetLockConflicts(&raw const tag, pg_sys::ShareLock as i32, &raw mut count);
-        pg_sys::pfree(holders.cast());
+        let (class, mode) = (pg_sys::RelationRelationId, pg_sys::ShareLock as i32);
+        let free = pg_sys::ConditionalLockDatabaseObject(class, relation, ANNOUNCEMENT, mode);
+        if free {
+            pg_sys::UnlockDatabaseObject(class, relation, ANNOUNCEMENT, mode);
+        }
+        !free
     }
-    count > 0
 }
 
 /// Announces at commit, and to ourselves after this command, that a relation's dependents are stale.
