@@ -6,9 +6,10 @@ use pgrx::pg_sys::Datum;
 #[derive(Default)]
 pub struct Varlena {
     present: bool,
-    now: Vec<u8>,
+    /// In words, because a varlena's header and what jsonb holds are aligned.
+    now: Vec<u64>,
     /// The one before, so that a datum handed out a moment ago stays readable while the expression around it ends.
-    before: Vec<u8>,
+    before: Vec<u64>,
 }
 
 impl Varlena {
@@ -20,7 +21,11 @@ impl Varlena {
         std::mem::swap(&mut self.now, &mut self.before);
         self.now.clear();
         self.present = bytes.is_some();
-        self.now.extend_from_slice(bytes.unwrap_or_default());
+        let (words, rest) = bytes.unwrap_or_default().as_chunks::<8>();
+        self.now.extend(words.iter().map(|word| u64::from_ne_bytes(*word)));
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.now.push(u64::from_ne_bytes(last));
     }
 
     #[inline]
