@@ -23,6 +23,9 @@ pub use reader::{
     tenant_key,
 };
 
+/// Where everything of ours is. Administrators alone can put something there.
+pub const SCHEMA: &std::ffi::CStr = c"tenancy";
+
 /// Where grants come from: the tables, or in tests something simpler.
 pub trait Loader {
     /// Reads one user's grants, and of the roles and permissions what is not in `shared`, in one snapshot.

@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::store::Keep;
-use super::{Loaded, Loader, Shared, generation};
+use super::{Loaded, Loader, SCHEMA, Shared, generation};
 use crate::pg::invalidation::{self, Change};
 use crate::pg::scan::{self, Column, Row, Table};
 use crate::pg::snapshot::CatalogSnapshot;
@@ -20,7 +20,6 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
-const SCHEMA: &CStr = c"tenancy";
 const SIGNAL: &CStr = c"cache_signal";
 const ROLE_SIGNAL: &CStr = c"role_signal";
 

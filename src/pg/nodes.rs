@@ -157,26 +157,26 @@ impl<'p> FunctionCall<'p> {
     }
 }
 
-/// What a function is called and where: its schema, name and number of arguments, the first of type uuid or not.
+/// What a function of a schema is called, and whether its first argument is a uuid.
 pub struct Signature {
-    pub schema: Oid,
     pub name: String,
     pub first_is_uuid: bool,
 }
 
-pub fn signature(function: Oid) -> Option<Signature> {
+/// `None` for a function of another schema: names alone identify nothing.
+pub fn signature(function: Oid, schema: Oid) -> Option<Signature> {
     let (mut types, mut count) = (std::ptr::null_mut(), 0);
     // SAFETY: syscache lookups; the name is null or a palloc'd C string, the types an array of `count`. A function
     // that is in a query is locked by nothing, so it may be gone: get_func_name comes first and tells.
     unsafe {
         let name = pg_sys::get_func_name(function);
-        if name.is_null() {
+        if name.is_null() || pg_sys::get_func_namespace(function) != schema {
             return None;
         }
         let name = CStr::from_ptr(name).to_str().ok()?.to_owned();
         pg_sys::get_func_signature(function, &raw mut types, &raw mut count);
         let first_is_uuid = count > 0 && *types == pg_sys::UUIDOID;
-        Some(Signature { schema: pg_sys::get_func_namespace(function), name, first_is_uuid })
+        Some(Signature { name, first_is_uuid })
     }
 }
 

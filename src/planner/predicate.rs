@@ -1,7 +1,9 @@
 //! A call that asks about the tenant in a column, as the planner sees it, and what it comes to at present.
 
 use super::{SETS, topic_of};
+use crate::cache::SCHEMA;
 use crate::pg::nodes::{self, Expr, FunctionCall, Identity, Known, Variable};
+use crate::pg::scan;
 use crate::pg::support::{Planning, Selectivity};
 use crate::rbac::access::AccessMap;
 use crate::rbac::question::{Question, Topic};
@@ -35,13 +37,14 @@ impl<'p> Predicate<'p> {
     fn new(function: Oid, arguments: &[Expr<'p>], identity: Identity) -> Option<Self> {
         let tenant = *arguments.first()?;
         let column = tenant.as_variable()?;
-        let signature = nodes::signature(function).filter(|signature| signature.first_is_uuid)?;
+        let schema = scan::schema(SCHEMA)?;
+        let signature = nodes::signature(function, schema).filter(|signature| signature.first_is_uuid)?;
         let topic = topic_of(&signature.name)?;
         let argument = arguments.get(1).copied();
         if argument.is_some_and(|argument| !argument.is_fixed()) {
             return None;
         }
-        Some(Self { identity, tenant, column, topic, argument, schema: signature.schema })
+        Some(Self { identity, tenant, column, topic, argument, schema })
     }
 
     /// What it asks, if that is known while planning.
@@ -65,10 +68,7 @@ impl<'p> Predicate<'p> {
 
     /// Whether this says yes for every tenant of the set that the call gives.
     pub fn admits_set(self, call: FunctionCall<'p>) -> bool {
-        let Some(topic) = topic_of_set(call).filter(|(schema, _)| *schema == self.schema).map(|(_, t)| t)
-        else {
-            return false;
-        };
+        let Some(topic) = topic_of_set(call) else { return false };
         let same_argument = match (self.argument, call.arguments().first()) {
             (Some(own), Some(other)) => own.equals(*other),
             (own, other) => own.is_none() && other.is_none(),
@@ -84,17 +84,16 @@ impl<'p> Predicate<'p> {
 /// How many tenants a call of `tenant_ids_with(…)` or one of its kin gives at present, if that is known while
 /// planning.
 pub fn size_of_set<'p>(call: FunctionCall<'p>, planning: Planning<'p>) -> Option<usize> {
-    let (_, topic) = topic_of_set(call)?;
+    let topic = topic_of_set(call)?;
     let access = present();
     let question = question(topic, call.arguments().first().copied(), planning, &access)?;
     Some(access.count_where(|kind| question.admits(kind)))
 }
 
-/// The schema and the topic of a function that gives a set.
-fn topic_of_set(call: FunctionCall) -> Option<(Oid, Topic)> {
-    let signature = nodes::signature(call.oid())?;
-    let (_, topic) = SETS.into_iter().find(|(set, _)| set.to_bytes() == signature.name.as_bytes())?;
-    Some((signature.schema, topic))
+/// The topic of a function that gives a set.
+fn topic_of_set(call: FunctionCall) -> Option<Topic> {
+    let name = nodes::signature(call.oid(), scan::schema(SCHEMA)?)?.name;
+    SETS.into_iter().find(|(set, _)| set.to_bytes() == name.as_bytes()).map(|(_, topic)| topic)
 }
 
 /// What the present user holds. Read while planning, for estimates only.
