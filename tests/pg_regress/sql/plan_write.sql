@@ -125,8 +125,8 @@ EXPLAIN (COSTS OFF) EXECUTE by_all;
 EXECUTE by_all;
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_indexscan = on;
--- Dear enough that workers are worth it.
-SET LOCAL cpu_tuple_cost = 1;
+-- The whole plan in one worker.
+SELECT set_config(CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'debug_parallel_query' ELSE 'force_parallel_mode' END, 'on', true);
 PREPARE by_index AS SELECT digit, count(note) FROM docs GROUP BY digit ORDER BY digit;
 SELECT workers('EXECUTE by_index');
 EXPLAIN (COSTS OFF) EXECUTE by_index;
