@@ -6,7 +6,7 @@
 CREATE FUNCTION tenancy.tenant_support(internal) RETURNS internal
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'tenancy_tenant_support';
 REVOKE ALL ON FUNCTION tenancy.tenant_support(internal) FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.tenant_support(internal) IS 'Planner support: index condition, estimates and pruning for functions that take a tenant';
+COMMENT ON FUNCTION tenancy.tenant_support(internal) IS 'Planner support: index condition and estimates for functions that take a tenant';
 
 CREATE FUNCTION tenancy.answer_support(internal) RETURNS internal
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'tenancy_answer_support';
@@ -28,20 +28,22 @@ CREATE FUNCTION tenancy.current_tenant_id() RETURNS uuid
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'tenancy_current_tenant_id';
 COMMENT ON FUNCTION tenancy.current_tenant_id() IS 'The active tenant; NULL if none is chosen or the user is no active member of it';
 
+-- The sets are PARALLEL RESTRICTED: the processes of a parallel index scan for the elements of an array share positions
+-- in it, and each would find its own while grants change.
 CREATE FUNCTION tenancy.tenant_ids() RETURNS uuid[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids';
 COMMENT ON FUNCTION tenancy.tenant_ids() IS 'The open tenants the user is an active member of';
 
 CREATE FUNCTION tenancy.tenant_ids_with(permission text) RETURNS uuid[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with';
 COMMENT ON FUNCTION tenancy.tenant_ids_with(permission text) IS 'The tenants in which the user holds the permission';
 
 CREATE FUNCTION tenancy.tenant_ids_with_any(permissions text[]) RETURNS uuid[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_any';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_any';
 COMMENT ON FUNCTION tenancy.tenant_ids_with_any(permissions text[]) IS 'The tenants in which the user holds one of the permissions';
 
 CREATE FUNCTION tenancy.tenant_ids_with_all(permissions text[]) RETURNS uuid[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_all';
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_all';
 COMMENT ON FUNCTION tenancy.tenant_ids_with_all(permissions text[]) IS 'The tenants in which the user holds each of the permissions, at least one';
 
 CREATE FUNCTION tenancy.is_member(tenant uuid) RETURNS boolean

@@ -16,7 +16,8 @@ export! {
 #[derive(Default)]
 struct Answer {
     present: bool,
-    /// Overwritten in place, never freed before the expression: a datum handed out stays readable.
+    /// Overwritten in place, never freed before the expression: a datum handed out stays readable, with the value of
+    /// the moment.
     id: Box<Id>,
 }
 

@@ -1,6 +1,8 @@
 //! This backend's memory of who may do what, and the rules by which it forgets.
 
 pub mod clock;
+mod layout;
+mod lookups;
 mod reader;
 pub mod store;
 
@@ -17,10 +19,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use store::{Keep, Store};
 
-/// What is asked of the tables as they are now, one's own uncommitted changes included, and not kept.
-pub use reader::{
-    direct_grants_of, explain, junior_edges, missing_signals, role_closure, role_tenant, roles_named,
-    tenant_key,
+pub use layout::missing_signals;
+pub use lookups::{
+    direct_grants_of, explain, junior_edges, role_closure, role_tenant, roles_named, tenant_key,
 };
 
 /// Where everything of ours is. Administrators alone can put something there.
@@ -53,8 +54,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn new(roles: u64) -> Self {
-        Self { roles, catalogue: None, combinations: Combinations::default() }
+    fn new(roles: u64, most: usize) -> Self {
+        Self { roles, catalogue: None, combinations: Combinations::new(most) }
     }
 
     fn bytes(&self) -> usize {
@@ -142,22 +143,19 @@ pub fn access_of(user: &Id) -> Rc<AccessMap> {
     load(&reader::TableReader, user)
 }
 
+/// Bytes that all of it may take.
+fn budget() -> usize {
+    usize::try_from(settings::CACHE_SIZE.get()).unwrap_or(0) * 1024
+}
+
 fn load(loader: &impl Loader, user: &Id) -> Rc<AccessMap> {
     // No borrow is held here: a load may raise, or be interrupted by an invalidation. What is shared goes with it
     // and comes back at the end, so that whatever unwinds leaves none.
     let loaded = loader.load(user, &CLOCK, SHARED.take());
     let map = Rc::new(loaded.map);
-    let budget = usize::try_from(settings::CACHE_SIZE.get()).unwrap_or(0) * 1024;
     let shared = loaded.shared.filter(|shared| shared.roles == CLOCK.roles());
-    let mut bytes = loaded.bytes;
-    let mut shared_bytes = shared.as_ref().map_or(0, Shared::bytes);
-    if shared_bytes <= budget / 2 {
-        SHARED.set(shared);
-    } else {
-        // Entries hold on to what they share, so to be rid of it is to be rid of them.
-        STORE.with_borrow_mut(Store::clear);
-        bytes += std::mem::take(&mut shared_bytes);
-    }
+    let budget = budget().saturating_sub(shared.as_ref().map_or(0, Shared::bytes));
+    SHARED.set(shared);
     if let Some(keep) = loaded.keep
         && loaded.generation == CLOCK.generation()
     {
@@ -165,7 +163,7 @@ fn load(loader: &impl Loader, user: &Id) -> Rc<AccessMap> {
             NEXT_EXPIRY.set(NEXT_EXPIRY.get().min(expiry));
         }
         STORE.with_borrow_mut(|store| {
-            store.put(*user, Rc::clone(&map), bytes, keep, loaded.generation, budget - shared_bytes);
+            store.put(*user, Rc::clone(&map), loaded.bytes, keep, loaded.generation, budget);
         });
     }
     map
@@ -181,19 +179,19 @@ pub const NOBODY: Id = [0; 16];
 
 /// The role that owns our tables, if they exist.
 pub fn schema_owner() -> Option<pgrx::pg_sys::Oid> {
-    reader::signal_relation().and_then(crate::pg::role::owner_of)
+    layout::signal_relation().and_then(crate::pg::role::owner_of)
 }
 
 /// Announces that who holds which roles where has changed.
 pub fn signal_change() {
-    if let Some(relation) = reader::signal_relation() {
+    if let Some(relation) = layout::signal_relation() {
         invalidation::signal(relation);
     }
 }
 
 /// Announces that what roles come to is changing or has changed.
 pub fn signal_role_change() {
-    if let Some(relation) = reader::role_signal_relation() {
+    if let Some(relation) = layout::role_signal_relation() {
         invalidation::announce(relation);
         invalidation::signal(relation);
     }

@@ -1,36 +1,24 @@
 //! Reads grants from the tables by direct scans, in one snapshot.
 
 use super::clock::Clock;
+use super::layout::{PermissionsTable, Tables};
 use super::store::Keep;
-use super::{Loaded, Loader, SCHEMA, Shared, generation};
-use crate::pg::invalidation::{self, Change};
-use crate::pg::scan::{self, Column, Row, Table};
+use super::{Loaded, Loader, Shared};
+use crate::pg::invalidation;
+use crate::pg::scan::Row;
 use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rbac::access::{AccessMap, IdMap};
 use crate::rbac::catalogue::Catalogue;
-use crate::rbac::grants::{Assignment, Explanation, Grants, Membership, OperatorAccess, Role, TenantStatus};
+use crate::rbac::grants::{Assignment, Grants, Membership, OperatorAccess, Role, TenantStatus};
 use crate::rbac::pattern::{Pattern, Scope};
-use crate::rbac::resolution::resolve_with;
-use pgrx::pg_sys::{self, Oid};
-use std::borrow::Cow;
+use crate::rbac::resolution::{Roles, resolve_with};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::ffi::CStr;
 use std::rc::Rc;
 
-const SIGNAL: &CStr = c"cache_signal";
-const ROLE_SIGNAL: &CStr = c"role_signal";
-
-/// The triggers that every table read here must have, and the state that makes them fire: for ordinary and
-/// replayed statements, and for rows a subscription applies.
-const SIGNAL_TRIGGERS: [(&CStr, u8); 3] =
-    [(c"signal_before", b'A'), (c"signal_after", b'A'), (c"signal_replicated", b'R')];
-
 thread_local! {
-    /// The generation it was found in, and where everything was.
-    static LAYOUT: Cell<Option<(u64, Layout)>> = const { Cell::new(None) };
     static COMPLAINED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -62,13 +50,13 @@ impl Loader for TableReader {
         };
         let (mut shared, apart) = match shared.filter(|shared| shared.roles == roles) {
             Some(shared) if sharing => (shared, None),
-            other => (Shared::new(roles), other),
+            other => (Shared::new(roles, super::budget() / 4), other),
         };
         let (grants, catalogue) =
             (tables.grants_of(user, &snapshot), tables.catalogue(&mut shared, &snapshot));
-        let read = |assigned: &[Id]| Cow::Owned(tables.roles_from(assigned.to_vec(), &snapshot));
-        let map = resolve_with(&grants, catalogue, &mut shared.combinations, read);
-        let bytes = map.bytes() + if sharing { 0 } else { shared.bytes() };
+        let read = |assigned: &[Id], roles: &mut Roles| tables.add_roles(assigned, roles, &snapshot);
+        let (map, apart_bytes) = resolve_with(grants, catalogue, &mut shared.combinations, read);
+        let bytes = map.bytes() + apart_bytes + if sharing { 0 } else { shared.bytes() };
         Loaded {
             map,
             bytes,
@@ -88,151 +76,6 @@ fn complain_once() {
         );
     }
 }
-
-/// The relation whose invalidation tells of changed grants.
-pub fn signal_relation() -> Option<Oid> {
-    scan::relation(SIGNAL, scan::schema(SCHEMA)?)
-}
-
-/// The one whose invalidation tells that roles changed.
-pub fn role_signal_relation() -> Option<Oid> {
-    scan::relation(ROLE_SIGNAL, scan::schema(SCHEMA)?)
-}
-
-/// A table that is open, and where its columns are.
-struct Opened<C> {
-    table: Table,
-    columns: C,
-}
-
-impl<C> std::ops::Deref for Opened<C> {
-    type Target = C;
-
-    fn deref(&self) -> &C {
-        &self.columns
-    }
-}
-
-/// Where a table and its columns are, found by name.
-macro_rules! table {
-    ($table:literal, $type:ident { $($column:ident: $oid:ident),* }) => {
-        #[derive(Clone, Copy)]
-        struct $type { $($column: Column),* }
-
-        impl $type {
-            fn find(schema: Oid) -> Option<Opened<Self>> {
-                let table = Table::open(scan::relation($table, schema)?)?;
-                $(let $column = table.column(column_name(stringify!($column)), pg_sys::$oid)?;)*
-                Some(Opened { columns: Self { $($column),* }, table })
-            }
-        }
-    };
-}
-
-/// The tables that decide, opened together so that one load reads them all by one snapshot.
-macro_rules! tables {
-    ($($name:ident, $change:ident, $table:literal, $type:ident { $($column:ident: $oid:ident),* };)*) => {
-        $(table! { $table, $type { $($column: $oid),* } })*
-
-        /// Where everything is: found anew when a message about any of the tables, or from them, has come, for an
-        /// update of the extension or an index rebuilt may have moved it.
-        #[derive(Clone, Copy)]
-        struct Layout {
-            role_signal: Oid,
-            /// Whether all triggers that announce changes are there and fire.
-            intact: bool,
-            $($name: (Oid, $type)),*
-        }
-
-        struct Tables { layout: Layout, $($name: Opened<$type>),* }
-
-        impl Tables {
-            fn find() -> Option<Self> {
-                let schema = scan::schema(SCHEMA)?;
-                let signal = scan::relation(SIGNAL, schema)?;
-                let role_signal = scan::relation(ROLE_SIGNAL, schema)?;
-                $(let $name = $type::find(schema)?;)*
-                invalidation::watch(vec![
-                    (signal, Change::Grants), (role_signal, Change::Roles), $(($name.table.oid(), Change::$change)),*
-                ]);
-                let intact = [$(&$name.table),*].into_iter().all(has_signals);
-                let layout = Layout { role_signal, intact, $($name: ($name.table.oid(), $name.columns)),* };
-                Some(Self { layout, $($name),* })
-            }
-
-            fn open_known(layout: Layout) -> Option<Self> {
-                $(let (oid, columns) = layout.$name;
-                let $name = Opened { table: Table::open(oid)?, columns };)*
-                Some(Self { layout, $($name),* })
-            }
-
-            fn all(&self) -> Vec<(&'static CStr, &Table)> {
-                vec![$(($table, &self.$name.table)),*]
-            }
-        }
-    };
-}
-
-impl Tables {
-    fn open() -> Option<Self> {
-        let generation = generation();
-        if let Some((known, layout)) = LAYOUT.get()
-            && known == generation
-            && let Some(tables) = Self::open_known(layout)
-        {
-            // Locking has read the messages: if none was about these tables, they are as they were.
-            invalidation::accept();
-            if self::generation() == generation {
-                return Some(tables);
-            }
-        }
-        let generation = self::generation();
-        let tables = Self::find()?;
-        LAYOUT.set(Some((generation, tables.layout)));
-        Some(tables)
-    }
-}
-
-tables! {
-    tenants, Grants, c"tenants", TenantsTable { id: UUIDOID, status: TEXTOID, slug: TEXTOID, key: TEXTOID };
-    members, Grants, c"members", MembersTable { tenant_id: UUIDOID, user_id: UUIDOID, status: TEXTOID };
-    member_roles, Grants, c"member_roles", MemberRolesTable {
-        tenant_id: UUIDOID, user_id: UUIDOID, role_id: UUIDOID, expires_at: TIMESTAMPTZOID
-    };
-    group_members, Grants, c"group_members", GroupMembersTable { tenant_id: UUIDOID, group_id: UUIDOID, user_id: UUIDOID };
-    group_roles, Grants, c"group_roles", GroupRolesTable { group_id: UUIDOID, role_id: UUIDOID };
-    roles, Roles, c"roles", RolesTable { id: UUIDOID, tenant_id: UUIDOID, name: TEXTOID };
-    role_permissions, Roles, c"role_permissions", RolePermissionsTable { role_id: UUIDOID, permission: TEXTOID };
-    role_inheritance, Roles, c"role_inheritance", RoleInheritanceTable { senior_id: UUIDOID, junior_id: UUIDOID };
-    permissions, Roles, c"permissions", PermissionsTable { name: TEXTOID, scope: TEXTOID };
-    operators, Grants, c"operators", OperatorsTable { user_id: UUIDOID, access: TEXTOID, expires_at: TIMESTAMPTZOID };
-}
-
-// Read for its names only, when something is explained.
-table! { c"groups", GroupsTable { id: UUIDOID, name: TEXTOID } }
-
-/// The column names above, as C strings.
-fn column_name(name: &'static str) -> &'static CStr {
-    match name {
-        "id" => c"id",
-        "status" => c"status",
-        "tenant_id" => c"tenant_id",
-        "user_id" => c"user_id",
-        "role_id" => c"role_id",
-        "group_id" => c"group_id",
-        "expires_at" => c"expires_at",
-        "name" => c"name",
-        "permission" => c"permission",
-        "senior_id" => c"senior_id",
-        "junior_id" => c"junior_id",
-        "scope" => c"scope",
-        "access" => c"access",
-        "slug" => c"slug",
-        "key" => c"key",
-        _ => c"",
-    }
-}
-
 /// What is still in force at the statement's start, and the first moment at which something of it ends.
 struct Expiry {
     now: i64,
@@ -251,7 +94,7 @@ impl Expiry {
 }
 
 impl Tables {
-    fn grants_of(&self, user: &Id, snapshot: &CatalogSnapshot) -> Grants {
+    pub(super) fn grants_of(&self, user: &Id, snapshot: &CatalogSnapshot) -> Grants {
         let mut expiry = Expiry { now: xact::statement_timestamp(), next: None };
         let mut memberships: IdMap<Membership> = IdMap::default();
         let t = &self.members;
@@ -338,10 +181,9 @@ impl Tables {
         access
     }
 
-    /// These roles and all they inherit.
-    fn roles_from(&self, wanted: Vec<Id>, snapshot: &CatalogSnapshot) -> HashMap<Id, Role> {
-        let mut found: HashMap<Id, Role> = HashMap::new();
-        let mut wanted = wanted;
+    /// Adds these roles and all they inherit, but for those that are there already.
+    pub(super) fn add_roles(&self, wanted: &[Id], found: &mut Roles, snapshot: &CatalogSnapshot) {
+        let mut wanted = wanted.to_vec();
         while let Some(id) = wanted.pop() {
             if found.contains_key(&id) {
                 continue;
@@ -350,10 +192,9 @@ impl Tables {
             wanted.extend_from_slice(&role.juniors);
             found.insert(id, role);
         }
-        found
     }
 
-    fn role(&self, id: &Id, snapshot: &CatalogSnapshot) -> Option<Role> {
+    pub(super) fn role(&self, id: &Id, snapshot: &CatalogSnapshot) -> Option<Role> {
         let mut role = None;
         let t = &self.roles;
         t.table.read(snapshot, Some((t.id, id)), |row| {
@@ -390,107 +231,4 @@ fn permission(t: &PermissionsTable, row: &Row) -> Option<(String, Scope)> {
         _ => Scope::Platform,
     };
     Some((row.text(t.name)?.to_owned(), scope))
-}
-
-fn has_signals(table: &Table) -> bool {
-    SIGNAL_TRIGGERS
-        .iter()
-        .all(|(wanted, state)| table.any_trigger(|name, enabled| name == *wanted && enabled == *state))
-}
-
-/// The tables whose triggers that announce changes are missing or in another state than they were made: while
-/// there is one, answers hold for one statement only.
-pub fn missing_signals() -> Vec<String> {
-    let Some(tables) = Tables::open() else { return Vec::new() };
-    let damaged = tables.all().into_iter().filter(|(_, table)| !has_signals(table));
-    damaged.map(|(name, _)| name.to_string_lossy().into_owned()).collect()
-}
-
-/// A user's grants as they are now, with names.
-pub fn explain(user: &Id) -> Option<Explanation> {
-    let tables = Tables::open()?;
-    let groups = GroupsTable::find(scan::schema(SCHEMA)?)?;
-    let snapshot = CatalogSnapshot::take(tables.members.table.oid());
-    let mut grants = tables.grants_of(user, &snapshot);
-    let assigned = grants.memberships.iter().flat_map(|m| m.assigned.iter().map(|a| a.role));
-    grants.roles = tables.roles_from(assigned.collect(), &snapshot);
-    let mut names = HashMap::new();
-    for membership in &grants.memberships {
-        let t = &tables.tenants;
-        t.table.read(&snapshot, Some((t.id, &membership.tenant)), |row| {
-            names.extend(row.uuid(t.id).zip(row.text(t.slug).map(str::to_owned)));
-        });
-        for group in membership.assigned.iter().filter_map(|assignment| assignment.group) {
-            groups.table.read(&snapshot, Some((groups.id, &group)), |row| {
-                names.extend(row.uuid(groups.id).zip(row.text(groups.name).map(str::to_owned)));
-            });
-        }
-    }
-    Some(Explanation { grants, names })
-}
-
-/// The tenant's key in the host application, if it has one.
-pub fn tenant_key(tenant: &Id) -> Option<String> {
-    let tables = Tables::open()?;
-    let t = &tables.tenants;
-    let snapshot = CatalogSnapshot::take(t.table.oid());
-    let mut key = None;
-    t.table.read(&snapshot, Some((t.id, tenant)), |row| key = row.text(t.key).map(str::to_owned));
-    key
-}
-
-/// The role hierarchy, by senior role.
-pub fn junior_edges() -> HashMap<Id, Vec<Id>> {
-    let mut edges: HashMap<Id, Vec<Id>> = HashMap::new();
-    if let Some(tables) = Tables::open() {
-        let t = &tables.role_inheritance;
-        let snapshot = CatalogSnapshot::take(t.table.oid());
-        t.table.read(&snapshot, None, |row| {
-            if let (Some(senior), Some(junior)) = (row.uuid(t.senior_id), row.uuid(t.junior_id)) {
-                edges.entry(senior).or_default().push(junior);
-            }
-        });
-    }
-    edges
-}
-
-/// The tenant that owns a role, `None` inside for the application's; `None` outside if there is no such role.
-pub fn role_tenant(role: &Id) -> Option<Option<Id>> {
-    let tables = Tables::open()?;
-    let snapshot = CatalogSnapshot::take(tables.roles.table.oid());
-    tables.role(role, &snapshot).map(|role| role.tenant)
-}
-
-/// A role and all it reaches.
-pub fn role_closure(role: &Id) -> Option<Vec<Role>> {
-    let tables = Tables::open()?;
-    let snapshot = CatalogSnapshot::take(tables.roles.table.oid());
-    let found = tables.roles_from(vec![*role], &snapshot);
-    found.contains_key(role).then(|| found.into_values().collect())
-}
-
-/// How many roles have this name, among the application's or among the tenants' own.
-pub fn roles_named(name: &str, of_application: bool) -> i64 {
-    let Some(tables) = Tables::open() else { return 0 };
-    let t = &tables.roles;
-    let snapshot = CatalogSnapshot::take(t.table.oid());
-    let mut count = 0;
-    t.table.read(&snapshot, None, |row| {
-        if row.uuid(t.tenant_id).is_none() == of_application && row.text(t.name) == Some(name) {
-            count += 1;
-        }
-    });
-    count
-}
-
-/// In how many tenants this role is granted to the user directly.
-pub fn direct_grants_of(user: &Id, role: &Id) -> i64 {
-    let Some(tables) = Tables::open() else { return 0 };
-    let t = &tables.member_roles;
-    let snapshot = CatalogSnapshot::take(t.table.oid());
-    let mut count = 0;
-    t.table.read(&snapshot, Some((t.user_id, user)), |row| {
-        count += i64::from(row.uuid(t.role_id).as_ref() == Some(role))
-    });
-    count
 }

@@ -102,11 +102,6 @@ impl<V: Clone> Store<V> {
         !users.is_empty()
     }
 
-    pub fn clear(&mut self) {
-        let generation = self.generation;
-        *self = Self { generation, ticks: self.ticks, ..Self::default() };
-    }
-
     pub fn entries(&self) -> usize {
         self.slots.len()
     }

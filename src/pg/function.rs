@@ -30,7 +30,7 @@ pub(crate) use export;
 pub enum Reply {
     Null,
     Bool(bool),
-    /// Sixteen bytes that outlive the call: at a call site, or palloc'd.
+    /// What outlives the call: at a call site, or palloc'd.
     Datum(Datum),
 }
 

@@ -1,7 +1,8 @@
 //! Expressions of a query tree, while the planner asks about one: what they are, and building new ones.
 
 use super::array::Texts;
-use pgrx::pg_sys::{self, Datum, NodeTag, Oid};
+use super::scan;
+use pgrx::pg_sys::{self, NodeTag, Oid};
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
@@ -184,31 +185,19 @@ pub fn signature(function: Oid, schema: Oid) -> Option<Signature> {
 pub fn uuid_array_call<'p>(schema: Oid, name: &CStr, arguments: &[(Expr<'p>, Oid)]) -> Option<Expr<'p>> {
     let types: Vec<Oid> = arguments.iter().map(|(_, type_oid)| *type_oid).collect();
     let nodes: Vec<Expr> = arguments.iter().map(|(node, _)| *node).collect();
-    // SAFETY: a syscache lookup by name, argument types and schema, which gives InvalidOid for none (pg_proc's
-    // column 1 is its oid); then a node of the arguments.
-    unsafe {
-        let vector = pg_sys::buildoidvector(types.as_ptr(), c_int::try_from(types.len()).ok()?);
-        let function = pg_sys::GetSysCacheOid(
-            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as c_int,
-            pg_sys::Anum_pg_proc_oid as i16,
-            Datum::from(name.as_ptr()),
-            Datum::from(vector),
-            Datum::from(schema),
-            Datum::from(0),
-        );
-        if function == Oid::INVALID {
-            return None;
-        }
-        let call = pg_sys::makeFuncExpr(
+    let function = scan::function(name, &types, schema)?;
+    // SAFETY: makes a node of a list of nodes.
+    let call = unsafe {
+        pg_sys::makeFuncExpr(
             function,
             pg_sys::UUIDARRAYOID,
             make_list(&nodes),
             Oid::INVALID,
             Oid::INVALID,
             pg_sys::CoercionForm::COERCE_EXPLICIT_CALL,
-        );
-        Some(Expr { raw: call.cast(), during: PhantomData })
-    }
+        )
+    };
+    Some(Expr { raw: call.cast(), during: PhantomData })
 }
 
 /// What an expression is at planning time.
@@ -223,10 +212,14 @@ pub enum Known<'p> {
 impl<'p> Expr<'p> {
     /// Its value for estimates: parameters count at their present value, stable functions are called.
     pub(super) fn estimated(self, root: *mut pg_sys::PlannerInfo) -> Known<'p> {
-        // SAFETY: `root` is null or the planner's; the answer is a node, and a Const of type text or text[] holds
-        // a datum of it that lives as long as the planner's memory.
+        // SAFETY: with a `root` of the planner's the answer is a node (a function is inlined, and a subplan's cost
+        // asked for, without one, which estimate_expression_value does not bear); a Const of type text or text[]
+        // holds a datum of it that lives as long as the planner's memory.
         unsafe {
-            let node = pg_sys::estimate_expression_value(root, self.raw);
+            let node = match root.is_null() {
+                true => self.raw,
+                false => pg_sys::estimate_expression_value(root, self.raw),
+            };
             if (*node).type_ != NodeTag::T_Const {
                 return Known::Unknown;
             }

@@ -18,6 +18,23 @@ pub fn relation(name: &CStr, schema: Oid) -> Option<Oid> {
     Some(unsafe { pg_sys::get_relname_relid(name.as_ptr(), schema) }).filter(|oid| *oid != Oid::INVALID)
 }
 
+/// The function of that name and those argument types in a schema, if it exists.
+pub fn function(name: &CStr, arguments: &[Oid], schema: Oid) -> Option<Oid> {
+    // SAFETY: a syscache lookup by name, argument types and schema, which gives InvalidOid for none.
+    let found = unsafe {
+        let types = pg_sys::buildoidvector(arguments.as_ptr(), i32::try_from(arguments.len()).ok()?);
+        pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            pg_sys::Anum_pg_proc_oid as i16,
+            pg_sys::Datum::from(name.as_ptr()),
+            pg_sys::Datum::from(types),
+            pg_sys::Datum::from(schema),
+            pg_sys::Datum::from(0),
+        )
+    };
+    Some(found).filter(|oid| *oid != Oid::INVALID)
+}
+
 /// A table opened under AccessShareLock.
 pub struct Table {
     raw: pg_sys::Relation,
@@ -68,8 +85,8 @@ impl Table {
         })
     }
 
-    /// Calls `test` with the name and enabled-state of every trigger until it says true.
-    pub fn any_trigger(&self, mut test: impl FnMut(&CStr, u8) -> bool) -> bool {
+    /// Calls `test` with the name, function and enabled-state of every trigger until it says true.
+    pub fn any_trigger(&self, mut test: impl FnMut(&CStr, Oid, u8) -> bool) -> bool {
         // SAFETY: `trigdesc` of an open relation is null or holds `numtriggers` triggers, each with a
         // NUL-terminated name (utils/reltrigger.h).
         let triggers = unsafe {
@@ -82,7 +99,7 @@ impl Table {
         };
         triggers.iter().any(|trigger| {
             // SAFETY: as above.
-            test(unsafe { CStr::from_ptr(trigger.tgname) }, trigger.tgenabled as u8)
+            test(unsafe { CStr::from_ptr(trigger.tgname) }, trigger.tgfoid, trigger.tgenabled as u8)
         })
     }
 

@@ -132,8 +132,11 @@ impl<'p> IndexCondition<'p> {
     /// The index is to be searched by exactly this condition.
     pub fn answer(self, condition: Expr<'p>) -> Reply {
         super::plan::condition_given();
-        // SAFETY: a valid request; the answer is a list of conditions.
+        // SAFETY: a valid request; the answer is a list of conditions. The processes of a parallel index scan share
+        // positions in the array, which must be the same in all of them; each finds its own, and grants may change in
+        // between (shown: rows lost and rows twice). The flag is of this query's planning and read after this.
         unsafe {
+            (*(*self.raw).index).amcanparallel = false;
             (*self.raw).lossy = false;
             Reply::Datum(Datum::from(pg_sys::lappend(std::ptr::null_mut(), condition.raw().cast())))
         }

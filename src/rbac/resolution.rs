@@ -7,7 +7,6 @@ use super::catalogue::Catalogue;
 use super::grants::{Grants, Membership, Role, TenantStatus};
 use super::hierarchy;
 use super::pattern::{Pattern, is_read};
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
@@ -16,11 +15,15 @@ pub type Roles = HashMap<Id, Role>;
 
 /// What each combination of roles comes to. Members of thousands of tenants hold the same few in most of them, and
 /// so do thousands of users: each is resolved once, and its roles are read once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Combinations {
-    known: HashMap<Circumstances, HashMap<Vec<Id>, Rc<Access>, BuildHasherDefault<IdHasher>>>,
+    known: HashMap<Circumstances, ByRoles>,
     bytes: usize,
+    /// Beyond so many bytes nothing is added.
+    most: usize,
 }
+
+type ByRoles = HashMap<Vec<Id>, Rc<Access>, BuildHasherDefault<IdHasher>>;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Circumstances {
@@ -30,31 +33,33 @@ struct Circumstances {
     status: TenantStatus,
 }
 
+impl Circumstances {
+    fn of(membership: &Membership, tenant: Option<Id>) -> Self {
+        Self { tenant, active: membership.active, status: membership.tenant_status }
+    }
+}
+
 impl Combinations {
-    /// What a member holds. `roles` reads the roles that these inherit, themselves included.
-    fn access<'r>(
-        &mut self,
-        membership: &Membership,
-        catalogue: &Catalogue,
-        roles: &mut impl FnMut(&[Id]) -> Cow<'r, Roles>,
-    ) -> Rc<Access> {
-        let mut assigned: Vec<Id> = membership.assigned.iter().map(|a| a.role).collect();
-        assigned.sort_unstable();
-        assigned.dedup();
-        let circumstances =
-            |tenant| Circumstances { tenant, active: membership.active, status: membership.tenant_status };
-        for tenant in [None, Some(membership.tenant)] {
-            let known = self.known.get(&circumstances(tenant)).and_then(|known| known.get(&assigned[..]));
-            if let Some(access) = known {
-                return Rc::clone(access);
-            }
+    pub fn new(most: usize) -> Self {
+        Self { known: HashMap::new(), bytes: 0, most }
+    }
+
+    /// What a member with these roles, in order, holds.
+    fn find(&self, membership: &Membership, assigned: &[Id]) -> Option<Rc<Access>> {
+        [None, Some(membership.tenant)].into_iter().find_map(|tenant| {
+            self.known.get(&Circumstances::of(membership, tenant))?.get(assigned).map(Rc::clone)
+        })
+    }
+
+    /// Whether there was room.
+    fn add(&mut self, circumstances: Circumstances, assigned: &[Id], access: &Rc<Access>) -> bool {
+        let bytes = access.bytes() + size_of::<Circumstances>() + (assigned.len() + 2) * size_of::<Id>();
+        if self.bytes + bytes > self.most {
+            return false;
         }
-        let (access, own) = resolve_one(membership, &assigned, &roles(&assigned), catalogue);
-        let access = Rc::new(access);
-        self.bytes += access.bytes() + size_of::<Circumstances>() + (assigned.len() + 2) * size_of::<Id>();
-        let tenant = own.then_some(membership.tenant);
-        self.known.entry(circumstances(tenant)).or_default().insert(assigned, Rc::clone(&access));
-        access
+        self.bytes += bytes;
+        self.known.entry(circumstances).or_default().insert(assigned.to_vec(), Rc::clone(access));
+        true
     }
 
     /// Memory held, roughly.
@@ -63,24 +68,40 @@ impl Combinations {
     }
 }
 
-/// What the grants come to, by combinations known already and roles read for the others.
-pub fn resolve_with<'r>(
-    grants: &Grants,
+/// What the grants come to, by combinations that are known already and, for the others, by roles that `read` adds with
+/// all they inherit to those of the grants. Also the memory of combinations that found no room among the known ones.
+pub fn resolve_with(
+    grants: Grants,
     catalogue: Rc<Catalogue>,
-    combinations: &mut Combinations,
-    mut roles: impl FnMut(&[Id]) -> Cow<'r, Roles>,
-) -> AccessMap {
-    let found = grants
-        .memberships
-        .iter()
-        .map(|membership| (membership.tenant, combinations.access(membership, &catalogue, &mut roles)));
-    let found: Vec<(Id, Rc<Access>)> = found.collect();
-    AccessMap::new(found.into_iter(), catalogue, grants.operator, grants.next_expiry)
+    known: &mut Combinations,
+    mut read: impl FnMut(&[Id], &mut Roles),
+) -> (AccessMap, usize) {
+    let mut roles = grants.roles;
+    let mut own = Combinations::new(usize::MAX);
+    let mut found: Vec<(Id, Rc<Access>)> = Vec::with_capacity(grants.memberships.len());
+    for membership in &grants.memberships {
+        let mut assigned: Vec<Id> = membership.assigned.iter().map(|a| a.role).collect();
+        assigned.sort_unstable();
+        assigned.dedup();
+        let access = known.find(membership, &assigned).or_else(|| own.find(membership, &assigned));
+        let access = access.unwrap_or_else(|| {
+            read(&assigned, &mut roles);
+            let (access, local) = resolve_one(membership, &assigned, &roles, &catalogue);
+            let access = Rc::new(access);
+            let circumstances = || Circumstances::of(membership, local.then_some(membership.tenant));
+            if !known.add(circumstances(), &assigned, &access) {
+                own.add(circumstances(), &assigned, &access);
+            }
+            access
+        });
+        found.push((membership.tenant, access));
+    }
+    (AccessMap::new(found.into_iter(), catalogue, grants.operator, grants.next_expiry), own.bytes)
 }
 
 /// The same of grants that come with their roles.
-pub fn resolve(grants: &Grants, catalogue: Rc<Catalogue>) -> AccessMap {
-    resolve_with(grants, catalogue, &mut Combinations::default(), |_| Cow::Borrowed(&grants.roles))
+pub fn resolve(grants: Grants, catalogue: Rc<Catalogue>) -> AccessMap {
+    resolve_with(grants, catalogue, &mut Combinations::new(usize::MAX), |_, _| ()).0
 }
 
 /// A role counts only where it belongs, whatever got into the tables.

@@ -88,5 +88,5 @@ fn claimed(principal: &Principal) -> AccessMap {
     let roles = HashMap::from([(role, Role { patterns, ..Role::default() })]);
     let grants = Grants { memberships, roles, operator: principal.operator, next_expiry: None };
     // The role is a vehicle: it has no name, so nobody has it by name.
-    resolve(&grants, cache::catalogue())
+    resolve(grants, cache::catalogue())
 }

@@ -89,7 +89,9 @@ mod tests {
             );
             let key = parse_id("00000000-0000-0000-0000-000000000007").expect("key");
             let mut found = Vec::new();
-            table.read(&CatalogSnapshot::take(oid), Some((k, &key)), |row| found.extend(row.text(v)));
+            table.read(&CatalogSnapshot::take(oid), Some((k, &key)), |row| {
+                found.extend(row.text(v).map(str::to_owned))
+            });
             found.sort();
             found
         };

@@ -121,6 +121,30 @@ fn a_user_with_another_role_in_each_of_two_thousand_tenants() {
     assert_bounded("own", 60_000, Duration::from_secs(10));
 }
 
+/// The tenants' own roles all inherit the same long chain: each of its roles is read once in a load.
+#[test]
+fn own_roles_over_a_chain_of_the_applications() {
+    let _alone = alone();
+    let mut admin = CLUSTER.database("chain");
+    admin.add_docs_application();
+    timed("made", || {
+        admin.run(&format!(
+            "SELECT tenancy.create_role('level' || n) FROM generate_series(0, 20) n;
+             SELECT tenancy.add_inheritance('level' || n, 'level' || n + 1) FROM generate_series(0, 19) n;
+             SELECT tenancy.grant_permission('level20', 'docs.read');
+             INSERT INTO tenancy.tenants (slug, name) SELECT 'bulk-' || n, 'bulk' FROM generate_series(1, 1999) n;
+             INSERT INTO tenancy.members (tenant_id, user_id) SELECT id, '{who}' FROM tenancy.tenants ON CONFLICT DO NOTHING;
+             INSERT INTO tenancy.roles (tenant_id, name) SELECT id, 'clerk' FROM tenancy.tenants;
+             INSERT INTO tenancy.role_inheritance (senior_id, junior_id)
+             SELECT c.id, l.id FROM tenancy.roles c, tenancy.roles l WHERE c.name = 'clerk' AND l.name = 'level0';
+             INSERT INTO tenancy.member_roles (tenant_id, user_id, role_id)
+             SELECT tenant_id, '{who}', id FROM tenancy.roles WHERE name = 'clerk'",
+            who = user(1)
+        ));
+    });
+    assert_bounded("chain", 60_000, Duration::from_secs(1));
+}
+
 #[test]
 fn ten_thousand_permissions() {
     let _alone = alone();

@@ -15,7 +15,7 @@ const REGISTERED: [&str; 4] = ["docs.read", "docs.write", "platform.manage", "ro
 
 fn holder(patterns: &[&str]) -> AccessMap {
     let roles = vec![(id(7), role(None, "r", patterns, &[]))];
-    resolve(&grants(vec![member(id(1), &[id(7)])], roles), catalogue(&REGISTERED))
+    resolve(grants(vec![member(id(1), &[id(7)])], roles), catalogue(&REGISTERED))
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_suspended_member_and_a_closed_tenant_cover_nothing() {
         let mut membership = member(id(1), &[id(7)]);
         (membership.tenant_status, membership.active) = (tenant_status, active);
         let roles = vec![(id(7), role(None, "r", &["all"], &[]))];
-        let map = resolve(&grants(vec![membership], roles), catalogue(&REGISTERED));
+        let map = resolve(grants(vec![membership], roles), catalogue(&REGISTERED));
         assert!(!map.covers(&id(1), &pattern("docs.read")), "{tenant_status:?} {active}");
         assert!(!map.covers(&id(1), &pattern("all")), "{tenant_status:?} {active}");
     }
@@ -128,7 +128,7 @@ proptest! {
         let mut giver = role(None, "giver", &[], &[]);
         giver.patterns.clone_from(&held);
         let grants = grants(vec![member(id(1), &[id(7)])], vec![(id(7), giver)]);
-        let map = resolve(&grants, Rc::clone(&catalogue));
+        let map = resolve(grants.clone(), Rc::clone(&catalogue));
         if map.covers(&id(1), &wanted) {
             let before = catalogue.resolve(&held);
             let after = catalogue.resolve(held.iter().chain([&wanted]));

@@ -97,7 +97,7 @@ proptest! {
 
     #[test]
     fn every_answer_agrees_with_recomputing_it_naively(grants in any_grants(), entries in any_entries()) {
-        let map = resolve(&grants, Rc::new(Catalogue::new(entries.clone())));
+        let map = resolve(grants.clone(), Rc::new(Catalogue::new(entries.clone())));
         for membership in &grants.memberships {
             let roles = counting(&grants, membership);
             let open = membership.active
@@ -131,7 +131,7 @@ proptest! {
         turned.memberships.reverse();
         turned.memberships.iter_mut().for_each(|membership| membership.assigned.reverse());
         let catalogue = Rc::new(Catalogue::new(entries));
-        let (one, other) = (resolve(&grants, Rc::clone(&catalogue)), resolve(&turned, catalogue));
+        let (one, other) = (resolve(grants.clone(), Rc::clone(&catalogue)), resolve(turned, catalogue));
         for tenant in one.member_of().chain(other.member_of()) {
             prop_assert_eq!(one.member(tenant), other.member(tenant));
         }

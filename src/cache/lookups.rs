@@ -1,0 +1,100 @@
+//! What else is asked of the tables, as they are now with one's own uncommitted changes, and not kept.
+
+use super::SCHEMA;
+use super::layout::{GroupsTable, Tables};
+use crate::pg::scan;
+use crate::pg::snapshot::CatalogSnapshot;
+use crate::rbac::Id;
+use crate::rbac::grants::{Explanation, Role};
+use std::collections::HashMap;
+
+/// A user's grants as they are now, with names.
+pub fn explain(user: &Id) -> Option<Explanation> {
+    let tables = Tables::open()?;
+    let groups = GroupsTable::find(scan::schema(SCHEMA)?)?;
+    let snapshot = CatalogSnapshot::take(tables.members.table.oid());
+    let mut grants = tables.grants_of(user, &snapshot);
+    let assigned: Vec<Id> =
+        grants.memberships.iter().flat_map(|m| m.assigned.iter().map(|a| a.role)).collect();
+    tables.add_roles(&assigned, &mut grants.roles, &snapshot);
+    let mut names = HashMap::new();
+    for membership in &grants.memberships {
+        let t = &tables.tenants;
+        t.table.read(&snapshot, Some((t.id, &membership.tenant)), |row| {
+            names.extend(row.uuid(t.id).zip(row.text(t.slug).map(str::to_owned)));
+        });
+        for group in membership.assigned.iter().filter_map(|assignment| assignment.group) {
+            groups.table.read(&snapshot, Some((groups.id, &group)), |row| {
+                names.extend(row.uuid(groups.id).zip(row.text(groups.name).map(str::to_owned)));
+            });
+        }
+    }
+    Some(Explanation { grants, names })
+}
+
+/// The tenant's key in the host application, if it has one.
+pub fn tenant_key(tenant: &Id) -> Option<String> {
+    let tables = Tables::open()?;
+    let t = &tables.tenants;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut key = None;
+    t.table.read(&snapshot, Some((t.id, tenant)), |row| key = row.text(t.key).map(str::to_owned));
+    key
+}
+
+/// The role hierarchy, by senior role.
+pub fn junior_edges() -> HashMap<Id, Vec<Id>> {
+    let mut edges: HashMap<Id, Vec<Id>> = HashMap::new();
+    if let Some(tables) = Tables::open() {
+        let t = &tables.role_inheritance;
+        let snapshot = CatalogSnapshot::take(t.table.oid());
+        t.table.read(&snapshot, None, |row| {
+            if let (Some(senior), Some(junior)) = (row.uuid(t.senior_id), row.uuid(t.junior_id)) {
+                edges.entry(senior).or_default().push(junior);
+            }
+        });
+    }
+    edges
+}
+
+/// The tenant that owns a role, `None` inside for the application's; `None` outside if there is no such role.
+pub fn role_tenant(role: &Id) -> Option<Option<Id>> {
+    let tables = Tables::open()?;
+    let snapshot = CatalogSnapshot::take(tables.roles.table.oid());
+    tables.role(role, &snapshot).map(|role| role.tenant)
+}
+
+/// A role and all it reaches.
+pub fn role_closure(role: &Id) -> Option<Vec<Role>> {
+    let tables = Tables::open()?;
+    let snapshot = CatalogSnapshot::take(tables.roles.table.oid());
+    let mut found = HashMap::new();
+    tables.add_roles(&[*role], &mut found, &snapshot);
+    found.contains_key(role).then(|| found.into_values().collect())
+}
+
+/// How many roles have this name, among the application's or among the tenants' own.
+pub fn roles_named(name: &str, of_application: bool) -> i64 {
+    let Some(tables) = Tables::open() else { return 0 };
+    let t = &tables.roles;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut count = 0;
+    t.table.read(&snapshot, None, |row| {
+        if row.uuid(t.tenant_id).is_none() == of_application && row.text(t.name) == Some(name) {
+            count += 1;
+        }
+    });
+    count
+}
+
+/// In how many tenants this role is granted to the user directly.
+pub fn direct_grants_of(user: &Id, role: &Id) -> i64 {
+    let Some(tables) = Tables::open() else { return 0 };
+    let t = &tables.member_roles;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut count = 0;
+    t.table.read(&snapshot, Some((t.user_id, user)), |row| {
+        count += i64::from(row.uuid(t.role_id).as_ref() == Some(role))
+    });
+    count
+}
