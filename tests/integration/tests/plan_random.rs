@@ -4,15 +4,15 @@
 use pg_tenancy_integration::{Cluster, Random, Session, explain, tenant, user};
 use std::fmt::Write;
 
-const ROUNDS: u32 = 20;
-const QUERIES: u32 = 30;
+const ROUNDS: u32 = 15;
+const QUERIES: u32 = 20;
 const TENANTS: u32 = 12;
 const USERS: u32 = 5;
 const INDEXES: &str = "btree (tenant_id); btree (tenant_id, k); btree (k, tenant_id); btree (k, id);
     btree (tenant_id DESC, id) INCLUDE (k); btree (tenant_id) WHERE k > 20; hash (tenant_id); gist (tenant_id);
     gist (k, tenant_id); gin (tenant_id); brin (tenant_id) WITH (pages_per_range = 1); brin (k, tenant_id)";
 /// Settings of the planner; what commas join goes together.
-const SETTINGS: &str = "enable_seqscan = off; enable_indexscan = off; enable_indexonlyscan = off;
+const SETTINGS: &str = "enable_seqscan = off; enable_seqscan = off; enable_indexscan = off; enable_indexonlyscan = off;
     enable_bitmapscan = off; enable_nestloop = off; enable_hashjoin = off; enable_mergejoin = off; enable_sort = off;
     enable_memoize = off; work_mem = '64kB'; random_page_cost = 1; tenancy.index_max_set = 2; tenancy.index_max_set = 0;
     max_parallel_workers_per_gather = 2, parallel_setup_cost = 0, parallel_tuple_cost = 0, min_parallel_table_scan_size = 0";
@@ -243,7 +243,7 @@ impl World {
         let (active, before) = (1 + self.number(TENANTS), 1 + self.number(TENANTS));
         let query = self.query(who, active);
         let mut start = "BEGIN; SET LOCAL search_path = public;".to_owned();
-        for _ in 0..self.number(4) {
+        for _ in 0..1 + self.number(4) {
             let settings = self.random.pick(&SETTINGS.split(';').collect::<Vec<_>>());
             settings.split(',').for_each(|one| start += &format!("SET LOCAL {};", one.trim()));
         }
@@ -294,6 +294,6 @@ fn random_queries_give_the_rows_of_plain_sql_with_the_grants_spelled_out() {
         }
         let all = ROUNDS * QUERIES;
         println!("{all} compared, {} with rows, {} searched by a set", world.with_rows, world.searched);
-        assert!(world.with_rows > all / 4 && world.searched > all / 10, "they said something");
+        assert!(world.with_rows > all / 4 && world.searched > all / 20, "they said something");
     }
 }

@@ -96,7 +96,9 @@ SELECT n, who, a.* FROM (VALUES
     (19, 1, 'tenancy.is_member(tenant_id) AND tenancy.is_member(folder)'),
     -- No column at all: planned for him who may.
     (20, 8, 'tenancy.has_permission(''plan_docs.read'')'),
-    (21, 8, 'tenancy.has_role(''plan_rows_reader'') AND tenancy.has_any_permission(''{x}'') AND tenancy.has_all_permissions(''{x}'')')
+    (21, 8, 'tenancy.has_role(''plan_rows_reader'') AND tenancy.has_any_permission(''{x}'') AND tenancy.has_all_permissions(''{x}'')'),
+    -- Beside an owner it is asked by row, and planned the same way.
+    (22, 8, 'tenancy.has_permission(''plan_docs.read'') OR id = 1')
   ) v (n, who, condition), pg_temp.among(u(who), condition) a ORDER BY n;
 -- A parameter that is not known while planning is one average tenant; one that is counts.
 PREPARE by_name(text) AS SELECT * FROM docs WHERE tenancy.has_permission(tenant_id, $1);

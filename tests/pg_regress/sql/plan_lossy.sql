@@ -64,6 +64,19 @@ SET LOCAL enable_bitmapscan = off;
 SET LOCAL enable_seqscan = on;
 SELECT count(*), sum(id) FROM docs WHERE made BETWEEN 1 AND 60;
 ROLLBACK;
+-- A condition that only one way of several meets vouches for nothing.
+DROP INDEX docs_tenant_id_idx;
+CREATE INDEX docs_both ON docs (tenant_id, made, id);
+BEGIN;
+SELECT FROM tenancy.act_as(:alice);
+SET LOCAL random_page_cost = 0.01;
+SET LOCAL seq_page_cost = 0.01;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM docs WHERE (tenant_id = ANY (tenancy.tenant_ids_with('plan_docs.read')) AND made = 7) OR (made = 5 AND body > 'w');
+SELECT count(*), count(DISTINCT tenant_id), sum(id) FROM docs WHERE (tenant_id = ANY (tenancy.tenant_ids_with('plan_docs.read')) AND made = 7) OR (made = 5 AND body > 'w');
+SET LOCAL enable_bitmapscan = off;
+SET LOCAL enable_seqscan = on;
+SELECT count(*), count(DISTINCT tenant_id), sum(id) FROM docs WHERE (tenant_id = ANY (tenancy.tenant_ids_with('plan_docs.read')) AND made = 7) OR (made = 5 AND body > 'w');
+ROLLBACK;
 
 DROP SCHEMA plan_lossy CASCADE;
 SELECT tenancy.drop_role('plan_lossy_reader', cascade => true);
