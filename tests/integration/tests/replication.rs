@@ -223,15 +223,29 @@ fn without_the_row_trigger_nothing_is_remembered_and_diagnose_says_so() {
     assert!(!reader.holds("tenancy.has_permission('docs.read')"));
 }
 
-/// Not a wish but a proof: it is the row trigger that tells, nothing else does.
 #[test]
-fn with_the_row_trigger_made_to_do_nothing_the_revoke_goes_unnoticed_so_these_tests_bite() {
-    let mut pair = Pair::subscribed("silenced");
+fn a_trigger_that_calls_something_else_is_as_good_as_none() {
+    let mut pair = Pair::subscribed("replaced");
     pair.subscriber.run(
         "CREATE FUNCTION say_nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
          DROP TRIGGER signal_replicated ON tenancy.member_roles;
          CREATE TRIGGER signal_replicated AFTER DELETE ON tenancy.member_roles
              FOR EACH ROW EXECUTE FUNCTION say_nothing();
+         ALTER TABLE tenancy.member_roles ENABLE REPLICA TRIGGER signal_replicated",
+    );
+    let mut reader = pair.warm("READ COMMITTED");
+    pair.change(REVOKE, REVOKED);
+    assert!(!reader.holds("tenancy.has_permission('docs.read')"));
+}
+
+/// Not a wish but a proof: it is the row trigger that tells, nothing else does.
+#[test]
+fn with_the_row_trigger_made_to_do_nothing_the_revoke_goes_unnoticed_so_these_tests_bite() {
+    let mut pair = Pair::subscribed("silenced");
+    pair.subscriber.run(
+        "DROP TRIGGER signal_replicated ON tenancy.member_roles;
+         CREATE TRIGGER signal_replicated AFTER DELETE ON tenancy.member_roles
+             FOR EACH ROW WHEN (false) EXECUTE FUNCTION tenancy.signal_change();
          ALTER TABLE tenancy.member_roles ENABLE REPLICA TRIGGER signal_replicated",
     );
     let mut reader = pair.warm("READ COMMITTED");
