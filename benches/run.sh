@@ -143,7 +143,7 @@ done
 speedup vs_claims_d 'policy with plpgsql over the claims row, 10 tenants; figure: how often ours fits into it; 100,000 rows' "$(as_user 12)" \
     'SELECT count(*) FROM bench.small' "$(as_user 12 NULL claims_d); SELECT claims_d.pre_request()" 'SELECT count(*) FROM bench.small'
 
-if wanted request request_vs_d; then bench_request; fi
+if wanted request request_vs_d request_literal_vs_d; then bench_request; fi
 if wanted churn_10 churn_100 churn_1000; then bench_churn '' 19999; fi
 if [[ -z ${QUICK:-} ]] && wanted churn_10_hot churn_100_hot churn_1000_hot; then bench_churn _hot 10999; fi
 if wanted stampede; then bench_stampede; fi
