@@ -171,6 +171,11 @@ END $$;
 BEGIN;
 SELECT FROM be('', 'authenticated');
 SELECT * FROM in_a_loop();
+-- And within one execution, where no other begins: by the row.
+SELECT name, set_config('request.jwt.claims', CASE WHEN name <> '' THEN json_build_object('sub', who(name))::text ELSE '' END, true) <> '' AS set,
+       tenancy.is_member(t(2)), tenancy.has_permission(t(2), 'reuse.read') AS may, tenancy.has_any_permission(t(2), '{reuse.read}') AS may_any,
+       right(tenancy.current_user_id()::text, 1) AS who
+  FROM unnest('{alice, bob, "", carol, alice}'::text[]) name;
 COMMIT;
 
 DROP SCHEMA reuse CASCADE;
