@@ -21,8 +21,8 @@ pub fn index_condition(request: IndexCondition) -> Option<Reply> {
 }
 
 /// Whether this predicate is the first of the smallest sets, and small enough; of equals, `is_member` is the last, since
-/// the others imply it. A set that is not known while
-/// planning, or empty, is taken for one tenant: the plan may be somebody else's who has some.
+/// the others imply it. A set that is not known while planning, or empty, is taken for one tenant: the plan may be
+/// somebody else's who has some.
 fn is_chosen<'p>(predicate: Predicate<'p>, planning: Planning<'p>) -> bool {
     let access = present();
     let size = |predicate: Predicate<'p>| {
