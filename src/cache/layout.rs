@@ -10,10 +10,11 @@ use std::ffi::CStr;
 const SIGNAL: &CStr = c"cache_signal";
 const ROLE_SIGNAL: &CStr = c"role_signal";
 
-/// The triggers that every table read here must have, besides their function, and the state that makes them fire: for ordinary and
-/// replayed statements, and for rows a subscription applies.
+/// The triggers that every table read here must have, and the state that makes them fire: for ordinary and replayed
+/// statements, and for rows a subscription applies.
 const SIGNAL_TRIGGERS: [(&CStr, u8); 3] =
     [(c"signal_before", b'A'), (c"signal_after", b'A'), (c"signal_replicated", b'R')];
+
 thread_local! {
     /// The generation it was found in, and where everything was.
     static LAYOUT: Cell<Option<(u64, Layout)>> = const { Cell::new(None) };

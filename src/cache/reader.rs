@@ -76,6 +76,7 @@ fn complain_once() {
         );
     }
 }
+
 /// What is still in force at the statement's start, and the first moment at which something of it ends.
 struct Expiry {
     now: i64,
