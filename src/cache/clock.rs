@@ -4,6 +4,7 @@
 //! * the generation moves when the tables may have changed, and dates what was loaded from them;
 //! * the roles' generation moves when what a role comes to may have changed: roles, their permissions and
 //!   inheritance, the catalogue. Much seldomer, so what users share of that outlives other changes;
+//! * the definitions move when the tables themselves may have changed: where they are is found anew then;
 //! * the epoch moves whenever any answer may have changed (generation, settings, time), and dates what a
 //!   call site remembers.
 //!
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Clock {
     generation: AtomicU64,
     roles: AtomicU64,
+    definitions: AtomicU64,
     epoch: AtomicU64,
     invalidations: AtomicU64,
 }
@@ -28,6 +30,7 @@ impl Clock {
         Self {
             generation: AtomicU64::new(1),
             roles: AtomicU64::new(1),
+            definitions: AtomicU64::new(1),
             epoch: AtomicU64::new(1),
             invalidations: AtomicU64::new(0),
         }
@@ -44,6 +47,10 @@ impl Clock {
 
     pub fn roles(&self) -> u64 {
         self.roles.load(Relaxed)
+    }
+
+    pub fn definitions(&self) -> u64 {
+        self.definitions.load(Relaxed)
     }
 
     pub fn invalidations(&self) -> u64 {
@@ -66,6 +73,12 @@ impl Clock {
     pub fn invalidate_roles(&self) {
         self.roles.fetch_add(1, Relaxed);
         self.invalidate();
+    }
+
+    /// And with both the tables themselves.
+    pub fn invalidate_definitions(&self) {
+        self.definitions.fetch_add(1, Relaxed);
+        self.invalidate_roles();
     }
 }
 

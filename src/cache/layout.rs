@@ -1,6 +1,6 @@
 //! Where the tables that decide are, their columns, indexes and triggers: found by name, and opened together.
 
-use super::{SCHEMA, generation};
+use super::{SCHEMA, definitions};
 use crate::pg::invalidation::{self, Change};
 use crate::pg::scan::{self, Column, Table};
 use pgrx::pg_sys::{self, Oid};
@@ -16,7 +16,7 @@ const SIGNAL_TRIGGERS: [(&CStr, u8); 3] =
     [(c"signal_before", b'A'), (c"signal_after", b'A'), (c"signal_replicated", b'R')];
 
 thread_local! {
-    /// The generation it was found in, and where everything was.
+    /// The count of definitions it was found at, and where everything was.
     static LAYOUT: Cell<Option<(u64, Layout)>> = const { Cell::new(None) };
 }
 
@@ -65,8 +65,8 @@ macro_rules! tables {
     ($($name:ident, $change:ident, $table:literal, $type:ident { $($column:ident: $oid:ident),* };)*) => {
         $(table! { $table, $type { $($column: $oid),* } })*
 
-        /// Where everything is: found anew when a message about any of the tables, or from them, has come, for an
-        /// update of the extension or an index rebuilt may have moved it.
+        /// Where everything is: found anew when a message about any of the tables has come, for an update of the
+        /// extension or an index rebuilt may have moved it.
         #[derive(Clone, Copy)]
         pub struct Layout {
             schema: Oid,
@@ -84,9 +84,10 @@ macro_rules! tables {
                 let signal = scan::relation(SIGNAL, schema)?;
                 let role_signal = scan::relation(ROLE_SIGNAL, schema)?;
                 $(let $name = $type::find(schema)?;)*
-                invalidation::watch(vec![
-                    (signal, Change::Grants), (role_signal, Change::Roles), $(($name.table.oid(), Change::$change)),*
-                ]);
+                let mut watched = vec![(signal, Change::Grants), (role_signal, Change::Roles)];
+                $(watched.push(($name.table.oid(), Change::Table));
+                $(watched.extend($name.$column.index().map(|index| (index, Change::Table)));)*)*
+                invalidation::watch(watched);
                 let intact = $(has_signals(&$name.table, Change::$change, schema))&&*;
                 let layout = Layout { schema, role_signal, intact, $($name: ($name.table.oid(), $name.columns)),* };
                 Some(Self { layout, $($name),* })
@@ -107,21 +108,21 @@ macro_rules! tables {
 
 impl Tables {
     pub fn open() -> Option<Self> {
-        let generation = generation();
+        let before = definitions();
         if let Some((known, layout)) = LAYOUT.get()
-            && known == generation
+            && known == before
             && scan::schema(SCHEMA) == Some(layout.schema)
             && let Some(tables) = Self::open_known(layout)
         {
             // Locking has read the messages: if none was about these tables, they are as they were.
             invalidation::accept();
-            if self::generation() == generation {
+            if definitions() == before {
                 return Some(tables);
             }
         }
-        let generation = self::generation();
+        let before = definitions();
         let tables = Self::find()?;
-        LAYOUT.set(Some((generation, tables.layout)));
+        LAYOUT.set(Some((before, tables.layout)));
         Some(tables)
     }
 }
@@ -167,8 +168,8 @@ fn column_name(name: &'static str) -> &'static CStr {
 }
 fn has_signals(table: &Table, change: Change, schema: Oid) -> bool {
     let function = match change {
-        Change::Grants => c"signal_change",
         Change::Roles => c"signal_role_change",
+        Change::Grants | Change::Table => c"signal_change",
     };
     let Some(function) = scan::function(function, &[], schema) else { return false };
     SIGNAL_TRIGGERS.iter().all(|(wanted, state)| {

@@ -85,6 +85,7 @@ pub fn start() {
     invalidation::on_change(|change| match change {
         Change::Grants => CLOCK.invalidate(),
         Change::Roles => CLOCK.invalidate_roles(),
+        Change::Table => CLOCK.invalidate_definitions(),
     });
 }
 
@@ -93,8 +94,8 @@ pub fn epoch() -> u64 {
     CLOCK.epoch()
 }
 
-fn generation() -> u64 {
-    CLOCK.generation()
+fn definitions() -> u64 {
+    CLOCK.definitions()
 }
 
 /// Some answer may have changed for another reason than the tables.

@@ -14,6 +14,8 @@ pub enum Change {
     Grants,
     /// What a role comes to.
     Roles,
+    /// A table itself: its definition, its indexes and triggers, perhaps its content.
+    Table,
 }
 
 thread_local! {
@@ -38,11 +40,11 @@ pub fn watch(relations: Vec<(Oid, Change)>) {
 #[pgrx::pg_guard]
 extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: Oid) {
     let change = if relation == Oid::INVALID {
-        Some(Change::Roles)
+        Some(Change::Table)
     } else {
         WATCHED.with(|watched| match watched.try_borrow() {
             Ok(watched) => watched.iter().find(|(oid, _)| *oid == relation).map(|(_, change)| *change),
-            Err(_) => Some(Change::Roles),
+            Err(_) => Some(Change::Table),
         })
     };
     if let (Some(change), Some(listener)) = (change, ON_CHANGE.get()) {

@@ -35,6 +35,12 @@ pub fn function(name: &CStr, arguments: &[Oid], schema: Oid) -> Option<Oid> {
     Some(found).filter(|oid| *oid != Oid::INVALID)
 }
 
+impl Column {
+    pub fn index(self) -> Option<Oid> {
+        self.index
+    }
+}
+
 /// A table opened under AccessShareLock.
 pub struct Table {
     raw: pg_sys::Relation,
