@@ -75,10 +75,7 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
     count();
     // SAFETY: the arguments are passed on as they came.
     unsafe {
-        match NEXT_START.get() {
-            Some(next) => next(query, flags),
-            None => unguarded::standard_ExecutorStart(query, flags),
-        }
+        NEXT_START.get().unwrap_or(unguarded::standard_ExecutorStart)(query, flags);
     }
 }
 
@@ -98,20 +95,7 @@ unsafe extern "C-unwind" fn process_utility(
     count();
     // SAFETY: the arguments are passed on as they came.
     unsafe {
-        match NEXT_UTILITY.get() {
-            Some(next) => {
-                next(statement, text, read_only_tree, context, parameters, environment, receiver, completion)
-            }
-            None => unguarded::standard_ProcessUtility(
-                statement,
-                text,
-                read_only_tree,
-                context,
-                parameters,
-                environment,
-                receiver,
-                completion,
-            ),
-        }
+        let next = NEXT_UTILITY.get().unwrap_or(unguarded::standard_ProcessUtility);
+        next(statement, text, read_only_tree, context, parameters, environment, receiver, completion);
     }
 }

@@ -83,6 +83,16 @@ pub fn nothing(_call: &Call) -> Option<Reply> {
     None
 }
 
+/// Whether a varlena is neither compressed nor stored elsewhere.
+///
+/// # Safety
+/// `varlena` is valid.
+#[inline]
+unsafe fn is_plain(varlena: *const pg_sys::varlena) -> bool {
+    // SAFETY: the caller's promise; both look at the first header bytes.
+    unsafe { !pgrx::varatt_is_4b_c(varlena) && !pgrx::varatt_is_1b_e(varlena) }
+}
+
 /// A datum of variable length, header and all, if it is neither compressed nor stored elsewhere.
 ///
 /// # Safety
@@ -92,7 +102,7 @@ pub unsafe fn plain_bytes<'a>(datum: Datum) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise; VARSIZE_ANY counts the header too.
     unsafe {
         let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
-        if pgrx::varatt_is_4b_c(varlena) || pgrx::varatt_is_1b_e(varlena) {
+        if !is_plain(varlena) {
             return None;
         }
         Some(std::slice::from_raw_parts(varlena.cast::<u8>(), pgrx::varsize_any(varlena)))
@@ -109,7 +119,7 @@ pub unsafe fn text_bytes<'a>(datum: Datum) -> &'a [u8] {
     unsafe {
         let mut varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
         // What lies plainly in memory, as constants do, is not worth a guarded call per row.
-        if pgrx::varatt_is_4b_c(varlena) || pgrx::varatt_is_1b_e(varlena) {
+        if !is_plain(varlena) {
             varlena = pg_sys::pg_detoast_datum_packed(varlena);
         }
         let length = pgrx::varsize_any_exhdr(varlena);

@@ -23,13 +23,14 @@ pub struct Variable {
     pub attribute: i16,
 }
 
-/// A call of a function, with the OID and schema that identify it.
+/// A call of a function.
 #[derive(Clone, Copy)]
 pub struct FunctionCall<'p> {
     raw: *mut pg_sys::FuncExpr,
     during: PhantomData<&'p ()>,
 }
 
+/// Which call it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Identity(pub(super) *const pg_sys::List);
 
@@ -73,9 +74,8 @@ impl<'p> Expr<'p> {
         }
     }
 
-    /// The column that must equal this expression's other side for it to be true: `column = x`, or
-    /// `column = ANY (x)`, with an x that is fixed.
-    pub fn as_equality(self) -> Option<Variable> {
+    /// Both sides of `x = y` or `x = ANY (y)`, of uuids.
+    fn as_uuid_comparison(self) -> Option<(Expr<'p>, Expr<'p>)> {
         // SAFETY: the tags say which node it is; both hold a list of two arguments.
         let (operator, arguments) = unsafe {
             if self.is(NodeTag::T_OpExpr) {
@@ -88,10 +88,13 @@ impl<'p> Expr<'p> {
                 return None;
             }
         };
-        let (left, right) = (arguments.first()?, arguments.get(1)?);
-        if operator != Oid::from(UUID_EQUALS) {
-            return None;
-        }
+        (operator == Oid::from(UUID_EQUALS)).then_some((*arguments.first()?, *arguments.get(1)?))
+    }
+
+    /// The column that must equal this expression's other side for it to be true: `column = x`, or
+    /// `column = ANY (x)`, with an x that is fixed.
+    pub fn as_equality(self) -> Option<Variable> {
+        let (left, right) = self.as_uuid_comparison()?;
         match (left.as_variable(), right.as_variable()) {
             (Some(column), None) if right.is_fixed() => Some(column),
             (None, Some(column)) if left.is_fixed() => Some(column),
@@ -101,16 +104,8 @@ impl<'p> Expr<'p> {
 
     /// The column and the array of `column = ANY (array)`.
     pub fn as_equals_any(self) -> Option<(Variable, Expr<'p>)> {
-        if !self.is(NodeTag::T_ScalarArrayOpExpr) {
-            return None;
-        }
-        // SAFETY: the tag says so; it holds a list of two arguments.
-        let (operator, arguments) = unsafe {
-            let op = &*self.raw.cast::<pg_sys::ScalarArrayOpExpr>();
-            (if op.useOr { op.opno } else { Oid::INVALID }, list(op.args))
-        };
-        let column = arguments.first()?.as_variable()?;
-        (operator == Oid::from(UUID_EQUALS)).then_some((column, *arguments.get(1)?))
+        let (left, right) = self.as_uuid_comparison().filter(|_| self.is(NodeTag::T_ScalarArrayOpExpr))?;
+        Some((left.as_variable()?, right))
     }
 
     /// Whether both are the same expression.

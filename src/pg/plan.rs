@@ -58,10 +58,8 @@ unsafe extern "C-unwind" fn planner(
     let before = GIVEN.get();
     // SAFETY: the arguments are passed on as they came, and the plan is a valid one.
     unsafe {
-        let plan = match NEXT.get() {
-            Some(next) => next(query, text, options, parameters),
-            None => unguarded::standard_planner(query, text, options, parameters),
-        };
+        let next = NEXT.get().unwrap_or(unguarded::standard_planner);
+        let plan = next(query, text, options, parameters);
         if GIVEN.get() != before {
             trim(plan);
         }

@@ -157,7 +157,8 @@ impl Table {
             }
         }
         // SAFETY: relation, index, snapshot and key are valid until systable_endscan, and the index was seen
-        // to be valid, since when no message about the table has come; each tuple is valid until the next call (access/genam.h).
+        // to be valid, since when no message about the table has come; each tuple is valid until the next call
+        // (access/genam.h).
         unsafe {
             let scan = pg_sys::systable_beginscan(
                 self.raw,

@@ -1,7 +1,7 @@
 //! What ANALYZE knows of a uuid column.
 
 use super::nodes::Expr;
-use pgrx::pg_sys::{self};
+use pgrx::pg_sys;
 use std::ffi::c_int;
 
 pub struct Statistics {

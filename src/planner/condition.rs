@@ -29,14 +29,10 @@ fn is_chosen<'p>(predicate: Predicate<'p>, planning: Planning<'p>) -> bool {
         let question = predicate.question(planning, &access);
         question.map_or(1, |question| access.count_where(|kind| question.admits(kind)).max(1))
     };
-    let conditions = planning.conditions_on(predicate.column);
-    if conditions.iter().any(|condition| condition.as_equality() == Some(predicate.column)) {
-        return false;
-    }
-    let smallest = conditions
-        .iter()
-        .filter_map(|condition| condition.as_function().and_then(Predicate::of))
-        .filter(|rival| rival.column == predicate.column && rival.set_name().is_some())
+    let Some(rivals) = predicate.on_column(planning) else { return false };
+    let smallest = rivals
+        .into_iter()
+        .filter(|rival| rival.set_name().is_some())
         .min_by_key(|rival| (size(*rival), rival.is_member()));
     smallest.is_none_or(|smallest| smallest.identity == predicate.identity)
         && size(predicate) <= usize::try_from(settings::INDEX_MAX_SET.get()).unwrap_or(0)

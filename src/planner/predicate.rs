@@ -47,6 +47,18 @@ impl<'p> Predicate<'p> {
         Some(Self { identity, tenant, column, topic, argument, schema })
     }
 
+    /// What the planner knows of the column besides, once it has sorted the conditions on the relation: the predicates
+    /// on it, in order, this one among them unless it stands in an OR, say. `None` where it must equal something,
+    /// which says more than any predicate.
+    pub fn on_column(self, planning: Planning<'p>) -> Option<Vec<Self>> {
+        let conditions = planning.conditions_on(self.column);
+        if conditions.iter().any(|condition| condition.as_equality() == Some(self.column)) {
+            return None;
+        }
+        let predicates = conditions.iter().filter_map(|condition| condition.as_function().and_then(Self::of));
+        Some(predicates.filter(|predicate| predicate.column == self.column).collect())
+    }
+
     /// What it asks, if that is known while planning.
     pub fn question(self, planning: Planning<'p>, access: &AccessMap) -> Option<Question> {
         question(self.topic, self.argument, planning, access)

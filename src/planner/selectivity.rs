@@ -15,19 +15,10 @@ pub fn of_tenants(request: Selectivity) -> Option<Reply> {
     }
     let asked = Predicate::of_request(&request)?;
     let planning = request.planning();
-    let conditions = planning.conditions_on(asked.column);
-    if conditions.iter().any(|condition| condition.as_equality() == Some(asked.column)) {
-        return Some(request.answer(1.0));
-    }
+    let Some(predicates) = asked.on_column(planning) else { return Some(request.answer(1.0)) };
     let statistics = planning.statistics(asked.tenant, request.relation())?;
     let access = present();
     let question = |predicate: Predicate| predicate.question(planning, &access).unwrap_or_default();
-    let predicates: Vec<Predicate> = conditions
-        .iter()
-        .filter_map(|condition| condition.as_function().and_then(Predicate::of))
-        .filter(|predicate| predicate.column == asked.column)
-        .collect();
-    // It is not among them if it stands in an OR, say.
     let before = predicates.iter().position(|predicate| predicate.identity == asked.identity).unwrap_or(0);
     let mut questions: Vec<Question> = predicates.iter().take(before).map(|p| question(*p)).collect();
     let given = part(&questions, &access, &statistics);
