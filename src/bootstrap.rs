@@ -1,0 +1,87 @@
+//! The extension's SQL, in order. Functions written in Rust come after the bootstrap.
+
+use pgrx::prelude::*;
+
+extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
+extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["tables"]);
+extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["helpers"]);
+extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
+extension_sql_file!(
+    "../sql/bootstrap/guards.sql",
+    name = "guards",
+    requires = ["signals", api::administration::can_grant_role]
+);
+extension_sql_file!(
+    "../sql/bootstrap/policies.sql",
+    name = "policies",
+    requires = ["guards", api::administration::is_administrator]
+);
+extension_sql_file!("../sql/bootstrap/manage_tenants.sql", name = "manage_tenants", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/manage_members.sql",
+    name = "manage_members",
+    requires = ["policies", api::administration::can_grant_role]
+);
+extension_sql_file!("../sql/bootstrap/manage_roles.sql", name = "manage_roles", requires = ["policies"]);
+extension_sql_file!("../sql/bootstrap/manage_groups.sql", name = "manage_groups", requires = ["policies"]);
+extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/protect_inspect.sql",
+    name = "protect_inspect",
+    requires = ["database_roles"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_check.sql",
+    name = "protect_check",
+    requires = ["protect_inspect"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_structure.sql",
+    name = "protect_structure",
+    requires = ["protect_check"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_access.sql",
+    name = "protect_access",
+    requires = ["protect_structure"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_keys.sql",
+    name = "protect_keys",
+    requires = ["protect_access"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_table.sql",
+    name = "protect_table",
+    requires = ["protect_keys"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_partitions.sql",
+    name = "protect_partitions",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/unprotect_table.sql",
+    name = "unprotect_table",
+    requires = ["protect_partitions"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/native_comments.sql",
+    name = "native_comments",
+    requires = [
+        "helpers",
+        api::require::require_permission,
+        api::require::require_permission_in,
+        api::administration::is_administrator,
+        api::administration::can_grant_role,
+        api::administration::can_grant_permission,
+        api::administration::is_permission_name_sql,
+        api::administration::is_permission_pattern,
+        api::administration::would_create_cycle,
+        api::administration::count_roles_named,
+        api::administration::count_direct_grants,
+        api::statistics::cache_stats,
+        api::diagnosis::diagnose
+    ]
+);
+extension_sql_file!("../sql/bootstrap/privileges.sql", name = "privileges", finalize);
