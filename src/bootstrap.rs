@@ -3,7 +3,8 @@
 use pgrx::prelude::*;
 
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
-extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["tables"]);
+extension_sql_file!("../sql/bootstrap/users_tables.sql", name = "users_tables", requires = ["tables"]);
+extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["users_tables"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["helpers"]);
 extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
 extension_sql_file!(
@@ -65,6 +66,13 @@ extension_sql_file!(
     name = "unprotect_table",
     requires = ["protect_partitions"]
 );
+extension_sql_file!("../sql/bootstrap/attach_users.sql", name = "attach_users", requires = ["policies"]);
+extension_sql_file!("../sql/bootstrap/active_tenant.sql", name = "active_tenant", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/sync_claims.sql",
+    name = "sync_claims",
+    requires = ["attach_users", api::projection::sync_users, api::projection::projected_claims]
+);
 extension_sql_file!(
     "../sql/bootstrap/native_comments.sql",
     name = "native_comments",
@@ -73,6 +81,7 @@ extension_sql_file!(
         api::require::require_permission,
         api::require::require_permission_in,
         api::administration::is_administrator,
+        api::administration::caller_is_administrator,
         api::administration::can_grant_role,
         api::administration::can_grant_permission,
         api::administration::is_permission_name_sql,
@@ -80,6 +89,8 @@ extension_sql_file!(
         api::administration::would_create_cycle,
         api::administration::count_roles_named,
         api::administration::count_direct_grants,
+        api::projection::sync_users,
+        api::projection::projected_claims,
         api::statistics::cache_stats,
         api::diagnosis::diagnose
     ]

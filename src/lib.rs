@@ -10,11 +10,13 @@ mod pg;
 #[cfg(test)]
 pub mod pg_test;
 mod planner;
+mod projection;
 mod rbac;
 mod session;
 mod settings;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
+mod triggers;
 
 use pgrx::prelude::*;
 

@@ -15,10 +15,16 @@ pub static OWN_CLAIMS_SETTING: Flag = Flag::new(true);
 pub static SELF_SERVICE: Flag = Flag::new(false);
 pub static ALLOW_TENANT_CHANGE: Flag = Flag::new(false);
 pub static MAX_OWNED_TENANTS: Number = Number::new(5);
+pub static LEGACY_CLAIMS: Flag = Flag::new(false);
+pub static TOKEN_HOOK: Flag = Flag::new(true);
+pub static TOKEN_USER_PERMISSIONS: Flag = Flag::new(false);
+pub static CLAIMS_MAX_TENANTS: Number = Number::new(50);
+pub static CLAIMS_SYNC_LIMIT: Number = Number::new(1000);
 pub static CACHE_SIZE: Number = Number::new(4096);
 pub static INDEX_MAX_SET: Number = Number::new(500);
 static CLAIMS_SCOPE: Number = Number::new(0);
 static AUTHORITY: Number = Number::new(0);
+static CLAIMS_SYNC: Number = Number::new(0);
 
 pub const CLAIMS_NAME: &std::ffi::CStr = c"request.jwt.claims";
 pub const HEADERS_NAME: &std::ffi::CStr = c"request.headers";
@@ -30,6 +36,22 @@ static OWNS_HEADERS: AtomicBool = AtomicBool::new(false);
 /// Whether tables or tokens decide.
 pub fn authority_is_claims() -> bool {
     AUTHORITY.get() == 1
+}
+
+/// When changes of grants are projected into the users table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimsSync {
+    On,
+    Deferred,
+    Off,
+}
+
+pub fn claims_sync() -> ClaimsSync {
+    match CLAIMS_SYNC.get() {
+        0 => ClaimsSync::On,
+        1 => ClaimsSync::Deferred,
+        _ => ClaimsSync::Off,
+    }
 }
 
 /// Whether claims end with the transaction that set them.
@@ -131,6 +153,40 @@ pub fn define() {
         c"tenancy.authority",
         c"Whether tables or the token's claims decide who may do what.",
         [c"tables", c"claims"],
+    );
+    LEGACY_CLAIMS.define(
+        c"tenancy.legacy_claims",
+        c"Whether claims are read from request.jwt.claim.sub and the like where request.jwt.claims is not set.",
+        Who::Superuser,
+    );
+    CLAIMS_SYNC.define_choice(
+        c"tenancy.claims_sync",
+        c"When changes of grants are projected into the users' app metadata.",
+        [c"on", c"deferred", c"off"],
+    );
+    CLAIMS_SYNC_LIMIT.define(
+        c"tenancy.claims_sync_limit",
+        c"The most users whose claims are projected at once; beyond it they are queued for sync_claims().",
+        (0, 1_000_000),
+        Who::Superuser,
+        false,
+    );
+    CLAIMS_MAX_TENANTS.define(
+        c"tenancy.claims_max_tenants",
+        c"The most tenants listed in a user's claims.",
+        (0, 10_000),
+        Who::Superuser,
+        false,
+    );
+    TOKEN_HOOK.define(
+        c"tenancy.token_hook",
+        c"Whether custom_access_token_hook adds claims to tokens; off returns every event as it came.",
+        Who::Superuser,
+    );
+    TOKEN_USER_PERMISSIONS.define(
+        c"tenancy.token_user_permissions",
+        c"Whether custom_access_token_hook also lists permissions in the claim user_permissions at the top level.",
+        Who::Superuser,
     );
     OWN_CLAIMS_SETTING.define(
         c"tenancy.own_claims_setting",

@@ -3,6 +3,7 @@
 COMMENT ON FUNCTION tenancy.require_permission(text) IS 'Raises 42501 unless the user holds the permission in the active tenant; 22023 for NULL';
 COMMENT ON FUNCTION tenancy.require_permission(uuid, text) IS 'Raises 42501 unless the user holds the permission in that tenant; 22023 for a NULL permission';
 COMMENT ON FUNCTION tenancy.is_administrator() IS 'Whether the current database role administers pg_tenancy: superuser, BYPASSRLS, or member of the role that owns its tables';
+COMMENT ON FUNCTION tenancy.caller_is_administrator() IS 'Administrators only: as is_administrator, asked of the role the session has taken, whatever SECURITY DEFINER functions lie between';
 COMMENT ON FUNCTION tenancy.can_grant_role(uuid, uuid) IS 'Whether the caller''s identity holds, in the tenant, all that the role holds by itself and by inheritance, and so may grant it';
 COMMENT ON FUNCTION tenancy.can_grant_permission(uuid, text) IS 'Whether the caller''s identity holds, in the tenant, the permission or wildcard, and so may grant it to a role';
 COMMENT ON FUNCTION tenancy.is_permission_name(text) IS 'Whether a text can be registered as a permission, as in docs.read';
@@ -12,3 +13,5 @@ COMMENT ON FUNCTION tenancy.count_roles_named(text, boolean) IS 'Administrators 
 COMMENT ON FUNCTION tenancy.count_direct_grants(uuid, uuid) IS 'Administrators only: in how many tenants the role is granted to the user directly, by the newest committed state and one''s own changes';
 COMMENT ON FUNCTION tenancy.cache_stats() IS 'This backend''s cache: users kept, their bytes, and hits, misses, loads and invalidations since it started';
 COMMENT ON FUNCTION tenancy.diagnose() IS 'Explains the present identity as rows (topic, finding, hint): claims, user, active tenant, memberships, roles and where each comes from, permissions, settings';
+COMMENT ON FUNCTION tenancy.sync_users(uuid[]) IS 'Administrators only: projects the claims of these users into the users table, all in one statement. Returns how many were wrong';
+COMMENT ON FUNCTION tenancy.projected_claims(uuid[]) IS 'Administrators only: what the claims of these users are, by the newest committed state and one''s own changes';

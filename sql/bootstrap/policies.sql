@@ -7,7 +7,8 @@ DECLARE
 BEGIN
     FOREACH t IN ARRAY ARRAY['tenants', 'members', 'permissions', 'roles', 'role_permissions', 'role_inheritance',
                              'groups', 'group_members', 'group_roles', 'member_roles', 'operators',
-                             'protected_tables', 'cache_signal', 'role_signal'] LOOP
+                             'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'active_tenants',
+                             'claims_queue', 'sync_failures'] LOOP
         EXECUTE format('ALTER TABLE tenancy.%I ENABLE ROW LEVEL SECURITY', t);
     END LOOP;
 END
@@ -93,6 +94,17 @@ CREATE POLICY member_roles_delete ON tenancy.member_roles FOR DELETE
     USING (tenancy.has_permission(tenant_id, 'roles.assign'));
 
 CREATE POLICY operators_select ON tenancy.operators FOR SELECT
+    USING (user_id = tenancy.current_user_id());
+
+-- One's own choice, and only of a tenant that is open to one.
+CREATE POLICY active_tenants_select ON tenancy.active_tenants FOR SELECT
+    USING (user_id = tenancy.current_user_id());
+CREATE POLICY active_tenants_insert ON tenancy.active_tenants FOR INSERT
+    WITH CHECK (user_id = tenancy.current_user_id() AND tenancy.is_member(tenant_id));
+CREATE POLICY active_tenants_update ON tenancy.active_tenants FOR UPDATE
+    USING (user_id = tenancy.current_user_id())
+    WITH CHECK (user_id = tenancy.current_user_id() AND tenancy.is_member(tenant_id));
+CREATE POLICY active_tenants_delete ON tenancy.active_tenants FOR DELETE
     USING (user_id = tenancy.current_user_id());
 
 DO $$

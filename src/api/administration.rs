@@ -36,6 +36,13 @@ fn is_administrator() -> bool {
     role::is_administrator(role::current(), cache::schema_owner())
 }
 
+/// The same of the role that called the outermost SECURITY DEFINER function: for those that write, as their owner, what
+/// only administrators may have written.
+#[pg_extern(stable, parallel_restricted)]
+fn caller_is_administrator() -> bool {
+    role::is_administrator(role::outer(), cache::schema_owner())
+}
+
 /// Whether the caller's identity may give this role to others in the tenant: he holds, in that tenant, all
 /// that the role holds by itself and by inheritance.
 #[pg_extern(stable, parallel_safe, strict)]

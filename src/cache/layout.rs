@@ -135,6 +135,7 @@ tables! {
     };
     group_members, Grants, c"group_members", GroupMembersTable { tenant_id: UUIDOID, group_id: UUIDOID, user_id: UUIDOID };
     group_roles, Grants, c"group_roles", GroupRolesTable { group_id: UUIDOID, role_id: UUIDOID };
+    active_tenants, Grants, c"active_tenants", ActiveTenantsTable { user_id: UUIDOID, tenant_id: UUIDOID };
     roles, Roles, c"roles", RolesTable { id: UUIDOID, tenant_id: UUIDOID, name: TEXTOID };
     role_permissions, Roles, c"role_permissions", RolePermissionsTable { role_id: UUIDOID, permission: TEXTOID };
     role_inheritance, Roles, c"role_inheritance", RoleInheritanceTable { senior_id: UUIDOID, junior_id: UUIDOID };

@@ -1,12 +1,15 @@
 //! What else is asked of the tables, as they are now with one's own uncommitted changes, and not kept.
 
-use super::SCHEMA;
 use super::layout::{GroupsTable, Tables};
+use super::{SCHEMA, Shared};
 use crate::pg::scan;
 use crate::pg::snapshot::CatalogSnapshot;
 use crate::rbac::Id;
+use crate::rbac::access::AccessMap;
 use crate::rbac::grants::{Explanation, Role};
+use crate::rbac::resolution::{Roles, resolve_with};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// A user's grants as they are now, with names.
 pub fn explain(user: &Id) -> Option<Explanation> {
@@ -30,6 +33,20 @@ pub fn explain(user: &Id) -> Option<Explanation> {
         }
     }
     Some(Explanation { grants, names })
+}
+
+/// What each of these users may do as it is now, all by one snapshot.
+pub fn each_access(users: &[Id], mut each: impl FnMut(&Id, &AccessMap)) {
+    let Some(tables) = Tables::open() else { return };
+    let snapshot = CatalogSnapshot::take(tables.members.table.oid());
+    let mut shared = Shared::new(0, super::budget());
+    let catalogue = tables.catalogue(&mut shared, &snapshot);
+    for user in users {
+        let grants = tables.grants_of(user, &snapshot);
+        let read = |assigned: &[Id], roles: &mut Roles| tables.add_roles(assigned, roles, &snapshot);
+        let (map, _) = resolve_with(grants, Rc::clone(&catalogue), &mut shared.combinations, read);
+        each(user, &map);
+    }
 }
 
 /// The tenant's key in the host application, if it has one.

@@ -110,8 +110,9 @@ impl Tables {
         self.direct_grants(user, snapshot, &mut memberships, &mut expiry);
         self.group_grants(user, snapshot, &mut memberships);
         let operator = self.operator(user, snapshot, &mut expiry);
+        let chosen = self.chosen(user, snapshot);
         let memberships = memberships.into_values().collect();
-        Grants { memberships, roles: HashMap::new(), operator, next_expiry: expiry.next }
+        Grants { memberships, roles: HashMap::new(), operator, chosen, next_expiry: expiry.next }
     }
 
     fn tenant_statuses(&self, snapshot: &CatalogSnapshot, memberships: &mut IdMap<Membership>) {
@@ -182,6 +183,13 @@ impl Tables {
         access
     }
 
+    fn chosen(&self, user: &Id, snapshot: &CatalogSnapshot) -> Option<Id> {
+        let t = &self.active_tenants;
+        let mut chosen = None;
+        t.table.read(snapshot, Some((t.user_id, user)), |row| chosen = row.uuid(t.tenant_id));
+        chosen
+    }
+
     /// Adds these roles and all they inherit, but for those that are there already.
     pub(super) fn add_roles(&self, wanted: &[Id], found: &mut Roles, snapshot: &CatalogSnapshot) {
         let mut wanted = wanted.to_vec();
@@ -214,7 +222,7 @@ impl Tables {
         Some(role)
     }
 
-    fn catalogue(&self, shared: &mut Shared, snapshot: &CatalogSnapshot) -> Rc<Catalogue> {
+    pub(super) fn catalogue(&self, shared: &mut Shared, snapshot: &CatalogSnapshot) -> Rc<Catalogue> {
         let read = || {
             let t = &self.permissions;
             let mut entries = Vec::new();

@@ -1,8 +1,10 @@
 //! The request's token, pure: JSON text in, what it says out. Nothing here trusts, reads a table or fails:
 //! claims that cannot be used are `Malformed`, with a reason for `diagnose()` that repeats none of them.
 
+pub mod event;
 pub mod path;
 pub mod principal;
+pub mod projection;
 pub mod validity;
 
 use serde_json::Value;

@@ -86,6 +86,26 @@ impl<'c> Call<'c> {
         self.argument(index).map(|datum| unsafe { Texts::of(datum) })
     }
 
+    /// Argument of type jsonb as text, if this database's encoding makes it UTF-8.
+    pub fn json(&self, index: usize) -> Option<String> {
+        // SAFETY: declared jsonb in SQL.
+        self.argument(index).and_then(|datum| unsafe { super::jsonb::text(datum) })
+    }
+
+    /// An argument of the type that is answered, as it came.
+    pub fn same(&self, index: usize) -> function::Reply {
+        self.argument(index).map_or(function::Reply::Null, function::Reply::Datum)
+    }
+
+    /// Two arguments of type jsonb, the second an object: the first with the second's keys in place of those it has of
+    /// `owned`.
+    pub fn replaced_keys(&self, owned: &[&str]) -> function::Reply {
+        let Some(new) = self.argument(1) else { return self.same(0) };
+        // SAFETY: both declared jsonb in SQL.
+        let merged = unsafe { super::jsonb::replace(self.argument(0), owned, new) };
+        merged.map_or(function::Reply::Null, function::Reply::Datum)
+    }
+
     /// Argument of type internal, which only the server can pass.
     pub fn internal(&self, index: usize) -> Option<*mut std::ffi::c_void> {
         let pointer: *mut std::ffi::c_void = self.argument(index)?.cast_mut_ptr();
@@ -94,10 +114,15 @@ impl<'c> Call<'c> {
 
     /// Whether the trigger manager calls; a trigger function must refuse anybody else.
     pub fn is_trigger(&self) -> bool {
+        self.trigger_data().is_some()
+    }
+
+    pub(super) fn trigger_data(&self) -> Option<*const pg_sys::TriggerData> {
         // SAFETY: the test is CALLED_AS_TRIGGER of commands/trigger.h; context is null or a node.
         unsafe {
             let context = (*self.raw).context;
-            !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData
+            let called = !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData;
+            called.then(|| context.cast::<pg_sys::TriggerData>().cast_const())
         }
     }
 

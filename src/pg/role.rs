@@ -8,6 +8,12 @@ pub fn current() -> Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// The role that the session itself took, by SET ROLE or at login, whatever SECURITY DEFINER functions lie between.
+pub fn outer() -> Oid {
+    // SAFETY: reads a static variable (miscinit.c).
+    unsafe { pg_sys::GetOuterUserId() }
+}
+
 /// Superuser, BYPASSRLS, or a member of the role that owns the schema's objects.
 pub fn is_administrator(role: Oid, owner: Option<Oid>) -> bool {
     // SAFETY: syscache lookups by role id.

@@ -35,6 +35,25 @@ pub fn function(name: &CStr, arguments: &[Oid], schema: Oid) -> Option<Oid> {
     Some(found).filter(|oid| *oid != Oid::INVALID)
 }
 
+/// A name as it is written in a statement.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The schema-qualified name of a relation, as it is written in a statement.
+pub fn quoted_relation(relation: Oid) -> Option<String> {
+    // SAFETY: each gives null or a palloc'd C string (lsyscache.c).
+    let (schema, name) = unsafe {
+        let name = pg_sys::get_rel_name(relation);
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
+        if name.is_null() || schema.is_null() {
+            return None;
+        }
+        (CStr::from_ptr(schema).to_str().ok()?, CStr::from_ptr(name).to_str().ok()?)
+    };
+    Some(format!("{}.{}", quoted(schema), quoted(name)))
+}
+
 impl Column {
     pub fn index(self) -> Option<Oid> {
         self.index
@@ -215,6 +234,10 @@ impl Row {
     pub fn uuid(&self, column: Column) -> Option<[u8; 16]> {
         // SAFETY: the column was found with type uuid: sixteen bytes by reference.
         self.datum(column).map(|datum| unsafe { *datum.cast_mut_ptr::<[u8; 16]>() })
+    }
+
+    pub fn oid(&self, column: Column) -> Option<Oid> {
+        self.datum(column).map(|datum| Oid::from(datum.value() as u32))
     }
 
     pub fn timestamp(&self, column: Column) -> Option<i64> {

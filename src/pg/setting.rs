@@ -151,18 +151,17 @@ impl Number {
         }
     }
 
-    /// One of two words, the first being 0 and the default.
-    pub fn define_choice(
+    /// One of these words, the first being 0 and the default.
+    pub fn define_choice<const N: usize>(
         &'static self,
         name: &'static CStr,
         about: &'static CStr,
-        words: [&'static CStr; 2],
+        words: [&'static CStr; N],
     ) {
-        let entry =
-            |word: &'static CStr, val| pg_sys::config_enum_entry { name: word.as_ptr(), val, hidden: false };
-        let end = pg_sys::config_enum_entry { name: std::ptr::null(), val: 0, hidden: false };
+        let entry = |word: *const c_char, val| pg_sys::config_enum_entry { name: word, val, hidden: false };
+        let words = words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]);
         // Postgres keeps the list for the life of the process.
-        let options = Box::leak(Box::new([entry(words[0], 0), entry(words[1], 1), end]));
+        let options: &'static [_] = Vec::leak((0..).zip(words).map(|(val, word)| entry(word, val)).collect());
         // SAFETY: all pointers are static; the list ends with a null name; guc.c alone writes the variable.
         unsafe {
             pg_sys::DefineCustomEnumVariable(

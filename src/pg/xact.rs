@@ -35,6 +35,12 @@ pub fn in_parallel_mode() -> bool {
     unsafe { pg_sys::IsInParallelMode() }
 }
 
+/// Whether nothing can be written: READ ONLY, a hot standby, or a parallel worker.
+pub fn is_read_only() -> bool {
+    // SAFETY: reads static variables (xact.c, xlogrecovery.c).
+    unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() || pg_sys::IsInParallelMode() }
+}
+
 /// Whether this process runs a part of another's query. Its settings and its transaction are its leader's.
 pub fn in_parallel_worker() -> bool {
     // SAFETY: reads a variable that a worker's main function sets before anything else (parallel.c).

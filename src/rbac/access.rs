@@ -80,6 +80,8 @@ pub struct AccessMap {
     kinds: Vec<Kind>,
     pub catalogue: Rc<Catalogue>,
     pub operator: Option<OperatorAccess>,
+    /// The tenant he chose to work in, which need not be open to him.
+    pub chosen: Option<Id>,
     pub next_expiry: Option<i64>,
 }
 
@@ -186,6 +188,7 @@ impl AccessMap {
         found: impl ExactSizeIterator<Item = (Id, Rc<Access>)>,
         catalogue: Rc<Catalogue>,
         operator: Option<OperatorAccess>,
+        chosen: Option<Id>,
         next_expiry: Option<i64>,
     ) -> Self {
         let mut tenants = IdMap::with_capacity_and_hasher(found.len(), Default::default());
@@ -213,7 +216,7 @@ impl AccessMap {
             1 => tenants.iter().next().map(|(tenant, kind)| (*tenant, *kind)),
             _ => None,
         };
-        Self { tenants, sole, kinds, catalogue, operator, next_expiry }
+        Self { tenants, sole, kinds, catalogue, operator, chosen, next_expiry }
     }
 }
 

@@ -92,6 +92,8 @@ pub struct Grants {
     /// Every role reachable from the memberships.
     pub roles: HashMap<Id, Role>,
     pub operator: Option<OperatorAccess>,
+    /// The tenant he chose to work in.
+    pub chosen: Option<Id>,
     /// When the first of these grants ends by itself: microseconds, Postgres epoch.
     pub next_expiry: Option<i64>,
 }

@@ -96,7 +96,10 @@ pub fn resolve_with(
         });
         found.push((membership.tenant, access));
     }
-    (AccessMap::new(found.into_iter(), catalogue, grants.operator, grants.next_expiry), own.bytes)
+    (
+        AccessMap::new(found.into_iter(), catalogue, grants.operator, grants.chosen, grants.next_expiry),
+        own.bytes,
+    )
 }
 
 /// The same of grants that come with their roles.

@@ -86,7 +86,7 @@ fn claimed(principal: &Principal) -> AccessMap {
     memberships.retain(|m| m.tenant != cache::NOBODY);
     let patterns: Vec<Pattern> = principal.permissions.clone();
     let roles = HashMap::from([(role, Role { patterns, ..Role::default() })]);
-    let grants = Grants { memberships, roles, operator: principal.operator, next_expiry: None };
+    let grants = Grants { memberships, roles, operator: principal.operator, chosen: None, next_expiry: None };
     // The role is a vehicle: it has no name, so nobody has it by name.
     resolve(grants, cache::catalogue())
 }

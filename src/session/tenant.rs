@@ -13,6 +13,7 @@ pub enum Source {
     Setting,
     Header,
     Claim,
+    Choice,
     SoleMembership,
     None,
 }
@@ -23,6 +24,7 @@ impl Source {
             Self::Setting => "setting tenancy.tenant_id",
             Self::Header => "request header named in tenancy.tenant_header",
             Self::Claim => "claim found by tenancy.tenant_claim",
+            Self::Choice => "the user's stored choice (set_active_tenant)",
             Self::SoleMembership => "the only membership",
             Self::None => "nothing",
         }
@@ -67,6 +69,9 @@ fn candidate(principal: Option<&Principal>, access: &AccessMap) -> (Source, Hint
     match principal.map_or(Hint::Absent, |principal| principal.tenant) {
         Hint::Absent => {}
         hint => return (Source::Claim, hint),
+    }
+    if let Some(tenant) = access.chosen {
+        return (Source::Choice, Hint::Tenant(tenant));
     }
     match access.sole_tenant().filter(|_| settings::SOLE_TENANT.get()) {
         Some(tenant) => (Source::SoleMembership, Hint::Tenant(tenant)),

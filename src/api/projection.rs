@@ -1,0 +1,36 @@
+//! Claims as they are to stand in the users table.
+
+use crate::cache;
+use crate::claims::projection::KEYS;
+use crate::error::Error;
+use crate::pg::function::{export, nothing};
+use crate::projection::{self, Locked};
+use crate::rbac::Id;
+use pgrx::prelude::*;
+use pgrx::{JsonB, Uuid};
+
+export! {
+    pg_finfo_tenancy_replace_claims, tenancy_replace_claims =>
+        nothing, |call| call.replaced_keys(&KEYS);
+}
+
+/// Locks the users' rows, reads their grants in one snapshot and writes the claims that are wrong; how many were.
+#[pg_extern]
+fn sync_users(user_ids: Vec<Uuid>) -> i64 {
+    let ids: Vec<Id> = user_ids.iter().map(|id| *id.as_bytes()).collect();
+    projection::sync(&ids, Locked::Wait).unwrap_or_else(|error| Error::Spi(error).raise())
+}
+
+/// What these users' claims are, by the newest committed state and one's own changes.
+#[pg_extern(stable)]
+fn projected_claims(
+    user_ids: Vec<Uuid>,
+) -> TableIterator<'static, (name!(user_id, Uuid), name!(claims, JsonB))> {
+    let ids: Vec<Id> = user_ids.iter().map(|id| *id.as_bytes()).collect();
+    let mut rows = Vec::with_capacity(ids.len());
+    cache::each_access(&ids, |user, access| {
+        let claims = serde_json::Value::Object(projection::claims_of(access));
+        rows.push((Uuid::from_bytes(*user), JsonB(claims)));
+    });
+    TableIterator::new(rows)
+}

@@ -1,0 +1,61 @@
+//! jsonb as the server has it, so that what is not ours goes through untouched: serde would round its numbers.
+
+use pgrx::pg_sys::{self, Datum};
+use std::ffi::{CStr, CString};
+
+/// Reads JSON text. The text must be valid JSON, or the server's own error is raised.
+pub fn parse(text: &str) -> Option<Datum> {
+    let text = CString::new(text).ok()?;
+    // SAFETY: the input function of jsonb takes a C string and gives a datum in the current memory context.
+    unsafe { pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(Datum::from(text.as_ptr()))]) }
+}
+
+/// The text of a jsonb datum, if this database's encoding makes it UTF-8.
+///
+/// # Safety
+/// `value` is a non-null datum of type jsonb.
+pub unsafe fn text(value: Datum) -> Option<String> {
+    // SAFETY: the caller's promise; the output function gives a palloc'd C string.
+    unsafe {
+        let text = pgrx::direct_function_call_as_datum(pg_sys::jsonb_out, &[Some(value)])?;
+        CStr::from_ptr(text.cast_mut_ptr()).to_str().ok().map(str::to_owned)
+    }
+}
+
+/// The object with these keys, in place of those it has of `owned`. What is no object stays as it is, and what was
+/// absent stays so if there is nothing to add.
+///
+/// # Safety
+/// Both are datums of type jsonb, `new` an object.
+pub unsafe fn replace(old: Option<Datum>, owned: &[&str], new: Datum) -> Option<Datum> {
+    // SAFETY: the caller's promise; each function is called with the arguments it declares.
+    unsafe {
+        let Some(old) = old else {
+            return (text(new)? != "{}").then_some(new);
+        };
+        let kind = pgrx::direct_function_call_as_datum(pg_sys::jsonb_typeof, &[Some(old)])?;
+        if super::function::text_bytes(kind) != b"object" {
+            return Some(old);
+        }
+        let keys: Vec<String> = owned.iter().map(|key| (*key).to_owned()).collect();
+        let keys = pgrx::IntoDatum::into_datum(keys);
+        let rest = pgrx::direct_function_call_as_datum(pg_sys::jsonb_delete_array, &[Some(old), keys])?;
+        pgrx::direct_function_call_as_datum(pg_sys::jsonb_concat, &[Some(rest), Some(new)])
+    }
+}
+
+/// Whether two are the same.
+///
+/// # Safety
+/// Both are datums of type jsonb.
+pub unsafe fn equal(one: Option<Datum>, other: Option<Datum>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(_), Some(_)) => {
+            // SAFETY: the caller's promise.
+            let answer = unsafe { pgrx::direct_function_call_as_datum(pg_sys::jsonb_eq, &[one, other]) };
+            answer.is_some_and(|datum| datum.value() != 0)
+        }
+        _ => false,
+    }
+}

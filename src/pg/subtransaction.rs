@@ -1,0 +1,58 @@
+//! Work that may fail without taking its transaction with it.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::CaughtError;
+use std::panic::AssertUnwindSafe;
+
+/// What went wrong inside.
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+}
+
+/// Runs `work` in a subtransaction of its own: if it raises, what it did is undone and the error is the answer. To be
+/// cancelled, or to run out of time, is nobody's failure and ends the statement, as it would in plpgsql.
+pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    // SAFETY: as plpgsql's exception block does it (pl_exec.c): memory context and resource owner are put back after the
+    // beginning and after either end, and nothing in the subtransaction's memory outlives it but what `work` returns,
+    // which is Rust's or in the context of the caller.
+    unsafe {
+        let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        let restore = move || {
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
+        };
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let body = AssertUnwindSafe(move || {
+            let answer = work();
+            pg_sys::ReleaseCurrentSubTransaction();
+            restore();
+            Ok(answer)
+        });
+        pgrx::PgTryBuilder::new(body)
+            .catch_others(move |error| {
+                pg_sys::MemoryContextSwitchTo(context);
+                pg_sys::RollbackAndReleaseCurrentSubTransaction();
+                restore();
+                let (code, message) = match &error {
+                    CaughtError::PostgresError(report)
+                    | CaughtError::ErrorReport(report)
+                    | CaughtError::RustPanic { ereport: report, .. } => {
+                        (report.sql_error_code(), report.message().to_owned())
+                    }
+                };
+                if code == pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
+                    error.rethrow();
+                }
+                Err(Failure { code: sqlstate(code), message })
+            })
+            .execute()
+    }
+}
+
+/// The five characters.
+fn sqlstate(code: pgrx::PgSqlErrorCode) -> String {
+    // SAFETY: gives a static NUL-terminated string (elog.c).
+    unsafe { std::ffi::CStr::from_ptr(pg_sys::unpack_sql_state(code as i32)) }.to_string_lossy().into_owned()
+}

@@ -1,0 +1,131 @@
+//! What the trigger manager tells a trigger function.
+
+use super::call::Call;
+use pgrx::pg_sys::{self, Datum};
+use std::ffi::CStr;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+}
+
+pub struct Trigger<'c> {
+    data: &'c pg_sys::TriggerData,
+}
+
+/// A row that is about to be written.
+pub struct NewRow<'c> {
+    trigger: &'c Trigger<'c>,
+    tuple: pg_sys::HeapTuple,
+}
+
+impl Call<'_> {
+    /// If the trigger manager calls.
+    pub fn trigger(&self) -> Option<Trigger<'_>> {
+        let data = self.trigger_data()?;
+        // SAFETY: the context is a TriggerData for the duration of the call (commands/trigger.h).
+        Some(Trigger { data: unsafe { &*data } })
+    }
+}
+
+impl<'c> Trigger<'c> {
+    pub fn event(&self) -> Event {
+        match self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => Event::Insert,
+            pg_sys::TRIGGER_EVENT_UPDATE => Event::Update,
+            pg_sys::TRIGGER_EVENT_DELETE => Event::Delete,
+            _ => Event::Truncate,
+        }
+    }
+
+    /// The table's name, without its schema.
+    pub fn table(&self) -> String {
+        // SAFETY: an open relation has a row of pg_class, whose relname ends with NUL.
+        let name = unsafe { CStr::from_ptr((*(*self.data.tg_relation).rd_rel).relname.data.as_ptr()) };
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The argument the trigger was made with.
+    pub fn argument(&self, index: usize) -> Option<&'c CStr> {
+        // SAFETY: tgargs holds tgnargs NUL-terminated strings, which live as long as the trigger's definition.
+        unsafe {
+            let trigger = &*self.data.tg_trigger;
+            let count = usize::try_from(trigger.tgnargs).ok()?;
+            (index < count).then(|| CStr::from_ptr(*trigger.tgargs.add(index)))
+        }
+    }
+
+    /// Makes the transition tables visible to what is executed in the SPI connection that is open.
+    pub fn show_transition_tables(&self) {
+        // SAFETY: trigger data live as long as the call, and so does the connection (spi.h).
+        unsafe { pg_sys::SPI_register_trigger_data(std::ptr::from_ref(self.data).cast_mut()) };
+    }
+
+    /// The row of a BEFORE … FOR EACH ROW trigger.
+    pub fn new_row(&'c self) -> NewRow<'c> {
+        let tuple = match self.event() {
+            Event::Update => self.data.tg_newtuple,
+            _ => self.data.tg_trigtuple,
+        };
+        NewRow { trigger: self, tuple }
+    }
+}
+
+impl NewRow<'_> {
+    fn descriptor(&self) -> pg_sys::TupleDesc {
+        // SAFETY: an open relation has a tuple descriptor.
+        unsafe { (*self.trigger.data.tg_relation).rd_att }
+    }
+
+    /// Number and datum of a column of this name and type.
+    fn column(&self, name: &CStr, type_oid: pg_sys::Oid) -> Option<(i32, Option<Datum>)> {
+        // SAFETY: the tuple is of this descriptor; a column's number is positive and below natts.
+        unsafe {
+            let number = pg_sys::SPI_fnumber(self.descriptor(), name.as_ptr());
+            if number <= 0 || pg_sys::SPI_gettypeid(self.descriptor(), number) != type_oid {
+                return None;
+            }
+            let mut is_null = false;
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor(), number, &raw mut is_null);
+            Some((number, (!is_null).then_some(datum)))
+        }
+    }
+
+    pub fn uuid(&self, name: &CStr) -> Option<[u8; 16]> {
+        let (_, datum) = self.column(name, pg_sys::UUIDOID)?;
+        // SAFETY: a uuid is sixteen bytes by reference.
+        datum.map(|datum| unsafe { *datum.cast_mut_ptr::<[u8; 16]>() })
+    }
+
+    /// The row as it is, for the trigger manager.
+    pub fn unchanged(&self) -> Datum {
+        Datum::from(self.tuple)
+    }
+
+    /// The row with its jsonb column so that the keys in `owned` are those of `new`, JSON text of an object.
+    pub fn with_keys(&self, name: &CStr, owned: &[&str], new: &str) -> Datum {
+        let Some((number, old)) = self.column(name, pg_sys::JSONBOID) else { return self.unchanged() };
+        let Some(new) = super::jsonb::parse(new) else { return self.unchanged() };
+        // SAFETY: datums of jsonb; the tuple is of this descriptor, and the copy is palloc'd.
+        unsafe {
+            let merged = super::jsonb::replace(old, owned, new);
+            if super::jsonb::equal(old, merged) {
+                return self.unchanged();
+            }
+            let (mut number, mut is_null) = (number, merged.is_none());
+            let mut value = merged.unwrap_or(Datum::from(0));
+            let tuple = pg_sys::heap_modify_tuple_by_cols(
+                self.tuple,
+                self.descriptor(),
+                1,
+                &raw mut number,
+                &raw mut value,
+                &raw mut is_null,
+            );
+            Datum::from(tuple)
+        }
+    }
+}

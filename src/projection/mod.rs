@@ -1,0 +1,191 @@
+//! Projecting what the tables say into the host's users table, for its auth server to put into tokens.
+//!
+//! The rows are locked first, then the grants are read in one snapshot, then the rows are written: whoever commits a
+//! change that this snapshot does not see projects it himself afterwards, for he waits for these locks (threat 28).
+
+mod affected;
+mod users;
+
+use crate::cache;
+use crate::claims::projection::{self, Limits};
+use crate::pg::subtransaction::{Failure, attempt};
+use crate::pg::trigger::{Event, Trigger};
+use crate::rbac::access::AccessMap;
+use crate::rbac::{Id, format_id};
+use crate::settings::{self, ClaimsSync};
+use affected::Affected;
+use pgrx::Uuid;
+use pgrx::spi::{Spi, SpiClient, SpiResult};
+use std::cell::Cell;
+use users::UsersTable;
+
+thread_local! {
+    /// Whether the rows being written come from here, so that nothing is to be put back.
+    static WRITING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Set for as long as it lives.
+struct Writing;
+
+impl Writing {
+    fn begin() -> Self {
+        WRITING.set(true);
+        Self
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        WRITING.set(false);
+    }
+}
+
+/// Whether rows of other users that are locked are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locked {
+    Wait,
+    Skip,
+}
+
+fn limits() -> Limits {
+    Limits {
+        tenants: usize::try_from(settings::CLAIMS_MAX_TENANTS.get()).unwrap_or(0),
+        sole_tenant: settings::SOLE_TENANT.get(),
+    }
+}
+
+/// What the user's token is to say of him.
+pub fn claims_of(access: &AccessMap) -> serde_json::Map<String, serde_json::Value> {
+    projection::project(access, limits())
+}
+
+/// The same as JSON text, of the newest committed state and one's own changes, whatever is kept.
+pub fn newest_claims(user: &Id) -> String {
+    let mut text = String::new();
+    cache::each_access(&[*user], |_, access| text = object(access));
+    text
+}
+
+fn object(access: &AccessMap) -> String {
+    serde_json::Value::Object(claims_of(access)).to_string()
+}
+
+/// Whether there is a column to project into, and the settings let us.
+pub fn is_on() -> bool {
+    settings::claims_sync() != ClaimsSync::Off
+        && users::attached().is_some_and(|users| users.app_metadata.is_some())
+}
+
+/// Whether somebody's claims are still to be projected.
+pub fn has_queue() -> bool {
+    users::has_queue()
+}
+
+/// Whether the row just being written has been projected into already.
+pub fn is_writing() -> bool {
+    WRITING.get()
+}
+
+/// Projects the claims of these users. Answers how many were wrong.
+pub fn sync(ids: &[Id], locked: Locked) -> SpiResult<i64> {
+    let Some((table, column)) =
+        users::attached().and_then(|users| users.app_metadata.clone().map(|c| (users, c)))
+    else {
+        return Ok(0);
+    };
+    let ids: Vec<Uuid> = ids.iter().copied().map(Uuid::from_bytes).collect();
+    Spi::connect_mut(|client| write(client, &table, &column, ids, locked))
+}
+
+fn write(
+    client: &mut SpiClient,
+    table: &UsersTable,
+    column: &str,
+    ids: Vec<Uuid>,
+    locked: Locked,
+) -> SpiResult<i64> {
+    let skip = if locked == Locked::Skip { " SKIP LOCKED" } else { "" };
+    let (relation, id) = (&table.relation, &table.id);
+    let lock = format!(
+        "SELECT coalesce(array_agg(l.id), '{{}}') FROM (SELECT u.{id} AS id FROM {relation} u WHERE u.{id} = ANY ($1) \
+         ORDER BY u.{id} FOR NO KEY UPDATE{skip}) l"
+    );
+    let held: Vec<Uuid> = client.update(&lock, None, &[ids.into()])?.first().get_one()?.unwrap_or_default();
+    if held.is_empty() {
+        return Ok(0);
+    }
+    let keys: Vec<Id> = held.iter().map(|id| *id.as_bytes()).collect();
+    let mut claims: Vec<String> = Vec::with_capacity(keys.len());
+    cache::each_access(&keys, |_, access| claims.push(object(access)));
+    if claims.len() < held.len() {
+        return Ok(0);
+    }
+    let update = format!(
+        "UPDATE {relation} u SET {column} = tenancy.replace_claims(u.{column}, p.claims) \
+           FROM (SELECT unnest($1) AS id, unnest($2)::jsonb AS claims) p \
+          WHERE u.{id} = p.id AND u.{column} IS DISTINCT FROM tenancy.replace_claims(u.{column}, p.claims)"
+    );
+    let _writing = Writing::begin();
+    let written = client.update(&update, None, &[held.into(), claims.into()])?.len();
+    Ok(i64::try_from(written).unwrap_or(i64::MAX))
+}
+
+/// After a statement on a table that decides: projects the claims of the users it touched, or queues them. Never stops
+/// the statement.
+pub fn after_statement(trigger: &Trigger) {
+    if !is_on() {
+        return;
+    }
+    let Some(affected) = Affected::by(trigger) else { return };
+    let mode = settings::claims_sync();
+    let now = || project_now(trigger, &affected);
+    let later = |transaction| Spi::connect_mut(|client| affected.queue(client, trigger, transaction));
+    let outcome = match mode {
+        ClaimsSync::On => attempt(now),
+        _ => attempt(|| later(true)),
+    };
+    let failure = match outcome {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => Failure { code: "XX000".to_owned(), message: error.to_string() },
+        Err(failure) => failure,
+    };
+    record("claims", None, &failure);
+    if mode == ClaimsSync::On
+        && let Err(failure) = attempt(|| later(false))
+    {
+        pgrx::log!("pg_tenancy: users could not be queued for sync_claims(): {}", failure.message);
+    }
+}
+
+fn project_now(trigger: &Trigger, affected: &Affected) -> SpiResult<()> {
+    let most = i64::from(settings::CLAIMS_SYNC_LIMIT.get());
+    let found = match trigger.event() {
+        Event::Truncate => None,
+        _ => Spi::connect_mut(|client| affected.users(client, trigger, most))?,
+    };
+    match found {
+        Some(users) if users.is_empty() => Ok(()),
+        Some(users) => sync(&users, Locked::Wait).map(|_| ()),
+        None => Spi::connect_mut(|client| affected.queue(client, trigger, false)),
+    }
+}
+
+/// Logs what failed beside a write that goes through, and keeps it for an administrator to see.
+pub fn record(what: &str, user: Option<&Id>, failure: &Failure) {
+    pgrx::log!(
+        "pg_tenancy: {what}{} not projected: {} {}",
+        user.map_or(String::new(), |user| format!(" of user {}", format_id(user))),
+        failure.code,
+        failure.message
+    );
+    let user = user.map(|user| Uuid::from_bytes(*user));
+    let keep = || {
+        Spi::run_with_args(
+            "SELECT tenancy.record_failure($1, $2, $3, $4)",
+            &[what.into(), user.into(), failure.code.as_str().into(), failure.message.as_str().into()],
+        )
+    };
+    if let Err(failure) = attempt(keep) {
+        pgrx::log!("pg_tenancy: the failure could not be recorded: {}", failure.message);
+    }
+}

@@ -1,0 +1,41 @@
+//! Where the host's users table is, and whether the queue holds anybody.
+
+use crate::cache::SCHEMA;
+use crate::pg::scan::{self, Table};
+use crate::pg::snapshot::CatalogSnapshot;
+use pgrx::pg_sys;
+
+/// Names as they are written in a statement.
+#[derive(Clone, Debug)]
+pub struct UsersTable {
+    pub relation: String,
+    pub id: String,
+    pub app_metadata: Option<String>,
+}
+
+/// Read anew each time: one row of a small table, and the answer depends on nothing but it.
+pub fn attached() -> Option<UsersTable> {
+    let table = Table::open(scan::relation(c"users_table", scan::schema(SCHEMA)?)?)?;
+    let relation = table.column(c"relation", pg_sys::REGCLASSOID)?;
+    let id = table.column(c"id_column", pg_sys::TEXTOID)?;
+    let app_metadata = table.column(c"app_metadata_column", pg_sys::TEXTOID)?;
+    let snapshot = CatalogSnapshot::take(table.oid());
+    let mut found = None;
+    table.read(&snapshot, None, |row| {
+        let text = |column| row.text(column).map(scan::quoted);
+        found = row
+            .oid(relation)
+            .and_then(scan::quoted_relation)
+            .zip(text(id))
+            .map(|(relation, id)| UsersTable { relation, id, app_metadata: text(app_metadata) });
+    });
+    found
+}
+
+pub fn has_queue() -> bool {
+    let open = || Table::open(scan::relation(c"claims_queue", scan::schema(SCHEMA)?)?);
+    let Some(table) = open() else { return false };
+    let mut any = false;
+    table.read(&CatalogSnapshot::take(table.oid()), None, |_| any = true);
+    any
+}

@@ -1,0 +1,42 @@
+//! The triggers that keep the users table's claims equal to the tables.
+
+use crate::claims::projection::KEYS;
+use crate::error::Error;
+use crate::pg::call::Call;
+use crate::pg::function::{Reply, export, nothing};
+use crate::pg::subtransaction::attempt;
+use crate::projection;
+use pgrx::pg_sys::Datum;
+
+export! {
+    pg_finfo_tenancy_project_claims, tenancy_project_claims => nothing, project_claims;
+    pg_finfo_tenancy_keep_claims, tenancy_keep_claims => nothing, keep_claims;
+}
+
+/// AFTER … FOR EACH STATEMENT on the tables that decide.
+fn project_claims(call: &mut Call) -> Reply {
+    let Some(trigger) = call.trigger() else { Error::NotATrigger("project_claims").raise() };
+    projection::after_statement(&trigger);
+    Reply::Datum(Datum::from(0))
+}
+
+/// BEFORE INSERT OR UPDATE … FOR EACH ROW on the users table: whoever writes the metadata, from however old a copy, our
+/// keys are what the tables say. The row is locked by now, so what is read here is newer than what its last writer read.
+fn keep_claims(call: &mut Call) -> Reply {
+    let Some(trigger) = call.trigger() else { Error::NotATrigger("keep_claims").raise() };
+    let row = trigger.new_row();
+    let (Some(id), Some(column)) = (trigger.argument(0), trigger.argument(1)) else {
+        return Reply::Datum(row.unchanged());
+    };
+    if projection::is_writing() || !projection::is_on() {
+        return Reply::Datum(row.unchanged());
+    }
+    let Some(user) = row.uuid(id) else { return Reply::Datum(row.unchanged()) };
+    match attempt(|| row.with_keys(column, &KEYS, &projection::newest_claims(&user))) {
+        Ok(datum) => Reply::Datum(datum),
+        Err(failure) => {
+            projection::record("claims", Some(&user), &failure);
+            Reply::Datum(row.unchanged())
+        }
+    }
+}
