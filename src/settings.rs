@@ -71,7 +71,7 @@ pub fn owns_headers() -> bool {
 /// Whether an assign hook watches every setting that can change an answer, so that counters tell enough.
 #[inline]
 pub fn all_watched() -> bool {
-    owns_claims() && (owns_headers() || TENANT_HEADER.is_empty())
+    owns_claims() && (owns_headers() || TENANT_HEADER.is_empty()) && !LEGACY_CLAIMS.get()
 }
 
 pub fn define() {

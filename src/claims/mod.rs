@@ -2,6 +2,7 @@
 //! claims that cannot be used are `Malformed`, with a reason for `diagnose()` that repeats none of them.
 
 pub mod event;
+pub mod legacy;
 pub mod path;
 pub mod principal;
 pub mod projection;

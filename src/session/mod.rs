@@ -6,15 +6,19 @@ mod tenant;
 
 use crate::cache;
 use crate::claims::principal::ClaimPaths;
-use crate::claims::{Claims, MAX_BYTES};
+use crate::claims::{Claims, MAX_BYTES, legacy};
 use crate::pg::execution::{self, Execution};
 use crate::pg::{setting, xact};
 use crate::settings;
 use identity::Identity;
 use std::cell::{Cell, RefCell};
+use std::ffi::CString;
 use std::rc::Rc;
 
 pub use tenant::{Source, Verdict};
+
+/// Where PostgREST's older form of claims stands, a setting each.
+const LEGACY_PREFIX: &str = "request.jwt.claim.";
 
 /// How many distinct tokens stay parsed: a pooled connection alternates between a few users.
 const PARSED: usize = 8;
@@ -77,7 +81,29 @@ fn end_claims() {
             setting::blank(name);
         }
     }
+    if settings::LEGACY_CLAIMS.get() {
+        legacy_settings().iter().filter(|name| setting::exists(name)).for_each(|name| setting::blank(name));
+    }
     CHANGED.set(false);
+}
+
+/// The settings that hold a claim each, where they are read.
+fn legacy_settings() -> Vec<CString> {
+    let paths = claim_paths();
+    let names = legacy::names(paths.tenant.iter().chain(&paths.permission));
+    names.into_iter().filter_map(|name| CString::new(format!("{LEGACY_PREFIX}{name}")).ok()).collect()
+}
+
+/// The token that they make up.
+fn legacy_claims() -> Vec<u8> {
+    let values: Vec<(String, Vec<u8>)> = legacy_settings()
+        .iter()
+        .map(|setting| {
+            let name = setting.to_string_lossy().trim_start_matches(LEGACY_PREFIX).to_owned();
+            (name, setting::bytes(setting, MAX_BYTES + 1))
+        })
+        .collect();
+    legacy::compose(&values)
 }
 
 /// The identity now, messages read whatever was asked before.
@@ -120,10 +146,14 @@ pub fn current(first_use: bool) -> Rc<Identity> {
 
 /// The parsed claims of this moment.
 fn claims() -> Rc<Claims> {
-    if settings::owns_claims() {
-        return settings::CLAIMS.with(parsed);
+    let claims = match settings::owns_claims() {
+        true => settings::CLAIMS.with(parsed),
+        false => parsed(&setting::bytes(settings::CLAIMS_NAME, MAX_BYTES + 1)),
+    };
+    match *claims {
+        Claims::Unset if settings::LEGACY_CLAIMS.get() => parsed(&legacy_claims()),
+        _ => claims,
     }
-    parsed(&setting::bytes(settings::CLAIMS_NAME, MAX_BYTES + 1))
 }
 
 fn parsed(raw: &[u8]) -> Rc<Claims> {
@@ -159,6 +189,9 @@ fn compared_settings() -> Vec<u8> {
     }
     if !settings::owns_headers() && !settings::TENANT_HEADER.is_empty() {
         text.extend(setting::bytes(settings::HEADERS_NAME, MAX_BYTES + 1));
+    }
+    if settings::LEGACY_CLAIMS.get() {
+        text.extend(legacy_claims());
     }
     text
 }

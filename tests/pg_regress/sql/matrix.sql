@@ -15,6 +15,8 @@ SELECT tenancy.grant_permission('mx own', 'matrix.read', t), tenancy.add_inherit
 SELECT tenancy.add_group_member(:a, 'mx mine', '3a700000-0000-0000-0000-000000000001'), tenancy.add_group_member(:a, 'mx mine', '3a700000-0000-0000-0000-000000000002');
 SELECT tenancy.add_group_member(:a, 'mx group', '3a700000-0000-0000-0000-000000000003'), tenancy.add_group_member(:b, 'mx group', '3a700000-0000-0000-0000-000000000004');
 INSERT INTO tenancy.operators (user_id, access) VALUES ('3a700000-0000-0000-0000-000000000005', 'write'), ('3a700000-0000-0000-0000-000000000009', 'read');
+INSERT INTO tenancy.active_tenants (user_id, tenant_id)
+VALUES ('3a700000-0000-0000-0000-000000000001', :a), ('3a700000-0000-0000-0000-000000000002', :a), ('3a700000-0000-0000-0000-000000000004', :b);
 
 -- For SELECT a condition that tells the rows of tenant a; for the rest the command, on rows of tenant a that
 -- are not the actor's own.
@@ -68,7 +70,13 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('protected_tables', 'SELECT', 'tenant.edit', $$true$$), ('protected_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.protected_tables (table_id, root_id) VALUES ('pg_class', 'pg_class')$$),
     ('protected_tables', 'UPDATE', 'tenant.edit', $$UPDATE tenancy.protected_tables SET options = '{}' WHERE false$$), ('protected_tables', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.protected_tables WHERE false$$),
     ('cache_signal', 'SELECT', 'tenant.edit', $$true$$),
-    ('role_signal', 'SELECT', 'tenant.edit', $$true$$);
+    ('role_signal', 'SELECT', 'tenant.edit', $$true$$),
+    ('active_tenants', 'SELECT', 'members.read', $$tenant_id = $A$$), ('active_tenants', 'INSERT', 'members.assign', $$INSERT INTO tenancy.active_tenants (user_id, tenant_id) VALUES ('@03', $A)$$),
+    ('active_tenants', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = tenant_id WHERE user_id = '@04'$$), ('active_tenants', 'DELETE', 'members.assign', $$DELETE FROM tenancy.active_tenants WHERE user_id = '@04'$$),
+    ('active_tenants, his own row', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = $A WHERE user_id = tenancy.current_user_id()$$),
+    ('users_table', 'SELECT', 'tenant.edit', $$true$$), ('users_table', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.users_table (relation, id_column) VALUES ('pg_class', 'oid')$$),
+    ('claims_queue', 'SELECT', 'tenant.edit', $$true$$), ('claims_queue', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.claims_queue (kind) VALUES ('everybody')$$),
+    ('sync_failures', 'SELECT', 'tenant.edit', $$true$$), ('sync_failures', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.sync_failures (what, sqlstate, message) VALUES ('x', 'x', 'x')$$);
 
 -- none: no error and no row. refused: 42501, or 42704 for what the actor cannot see. own: his own rows only. tenant: those of his tenant. all: also others'.
 CREATE FUNCTION pg_temp.cell(actor text, c cells) RETURNS text LANGUAGE plpgsql AS $$
@@ -94,7 +102,7 @@ BEGIN
     IF c.command = 'SELECT' THEN
         EXECUTE format('SELECT count(*) FILTER (WHERE %s), count(*) FROM tenancy.%I', command, from_table) INTO seen, elsewhere;
         elsewhere := elsewhere - seen;
-        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
+        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'claims_queue', 'sync_failures') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
                        WHEN c.on_table = 'operators' AND elsewhere = 0 THEN 'own' WHEN seen < there THEN 'own'
                        WHEN elsewhere = 0 OR from_table ~ '^role' AND actor <> 'administrator' THEN 'tenant' ELSE 'all' END;
         IF from_table ~ '^role' AND actor NOT IN ('administrator', 'anon') THEN

@@ -12,14 +12,14 @@ SELECT p.oid::regprocedure AS definer FROM pg_proc p
  WHERE p.pronamespace = 'tenancy'::regnamespace AND p.prosecdef AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT p.oid::regprocedure AS careless_definer FROM pg_proc p
  WHERE p.pronamespace = 'tenancy'::regnamespace AND p.prosecdef
-   AND (p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']
+   AND (array_remove(p.proconfig, 'row_security=off') IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']
         OR p.proname <> 'current_tenant_key' AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0));
 -- Everything written in SQL or plpgsql has a fixed search_path, the owner's rights or not.
 SELECT p.oid::regprocedure AS without_search_path FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
  WHERE p.pronamespace = 'tenancy'::regnamespace AND l.lanname IN ('sql', 'plpgsql') AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)
    AND p.proname <> 'nil';
 SELECT count(*) AS other_leakproof FROM pg_proc p WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proleakproof
-   AND p.oid::regprocedure::text NOT IN ('tenancy.is_member(uuid)', 'tenancy.has_permission(uuid,text)', 'tenancy.has_any_permission(uuid,text[])', 'tenancy.has_all_permissions(uuid,text[])');
+   AND p.oid::regprocedure::text NOT IN ('tenancy.is_member(uuid)', 'tenancy.has_permission(uuid,text)', 'tenancy.has_any_permission(uuid,text[])', 'tenancy.has_all_permissions(uuid,text[])', 'tenancy.storage_tenant(text)');
 
 -- Nobody but the owner and application roles has anything.
 SELECT DISTINCT r.rolname FROM pg_class c, aclexplode(c.relacl) a, pg_roles r WHERE c.relnamespace = 'tenancy'::regnamespace AND r.oid = a.grantee AND a.grantee <> c.relowner ORDER BY 1;
