@@ -3,7 +3,7 @@
 COMMENT ON FUNCTION tenancy.require_permission(text) IS 'Raises 42501 unless the user holds the permission in the active tenant; 22023 for NULL';
 COMMENT ON FUNCTION tenancy.require_permission(uuid, text) IS 'Raises 42501 unless the user holds the permission in that tenant; 22023 for a NULL permission';
 COMMENT ON FUNCTION tenancy.is_administrator() IS 'Whether the current database role administers pg_tenancy: superuser, BYPASSRLS, or member of the role that owns its tables';
-COMMENT ON FUNCTION tenancy.caller_is_administrator() IS 'Administrators only: as is_administrator, asked of the role the session has taken, whatever SECURITY DEFINER functions lie between';
+COMMENT ON FUNCTION tenancy.caller_is_administrator() IS 'Administrators only: as is_administrator, asked of the role the session has taken, whatever functions with other rights lie between';
 COMMENT ON FUNCTION tenancy.can_grant_role(uuid, uuid) IS 'Whether the caller''s identity holds, in the tenant, all that the role holds by itself and by inheritance, and so may grant it';
 COMMENT ON FUNCTION tenancy.can_grant_permission(uuid, text) IS 'Whether the caller''s identity holds, in the tenant, the permission or wildcard, and so may grant it to a role';
 COMMENT ON FUNCTION tenancy.is_permission_name(text) IS 'Whether a text can be registered as a permission, as in docs.read';

@@ -53,7 +53,7 @@ fn any_grants() -> impl Strategy<Value = Grants> {
     let memberships: Vec<_> = (0..TENANTS).map(|n| any_membership(n).boxed()).collect();
     (memberships, prop::collection::vec(any_role(), 0..=ROLES as usize)).prop_map(|(memberships, roles)| {
         let roles = roles.into_iter().enumerate().map(|(n, role)| (id(n as u128), role)).collect();
-        Grants { memberships, roles, operator: None, next_expiry: None }
+        Grants { memberships, roles, operator: None, chosen: None, next_expiry: None }
     })
 }
 
