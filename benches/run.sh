@@ -155,5 +155,22 @@ if wanted revoke; then
 fi
 if wanted memory; then bench_memory; fi
 
+# With the users table attached, last because it stays so: a role of 100,000 holders is queued, one of 10 is projected.
+if wanted revoke_synced token_hook; then
+    wanted revoke || psql -f benches/revoke.sql >/dev/null
+    psql -f benches/sync.sql >/dev/null
+    emit revoke_synced le 1.2 '' 'the same edit of a role with 10 holders; until its commit, users table attached' \
+        "$(value "SELECT bench.compare_edits(bench.edits('wide'), bench.edits('narrow'), $REVOKES)")"
+    emit revoke_synced_off le - '' 'the same edit with tenancy.claims_sync = off' \
+        "$(value "SELECT bench.compare_edits(bench.edits('wide', '{revoke,revoke}'), bench.edits('wide', '{grant,grant}'), $REVOKES, '', 'SET tenancy.claims_sync = off')")"
+    template="ARRAY['UPDATE bench.template_roles SET permissions = ''{docs.read}'' WHERE id = 1', 'UPDATE bench.template_roles SET permissions = ''{cache.ten,docs.read}'' WHERE id = 1']"
+    emit revoke_synced_vs_b ge 10 '' 'a loop over 10,000 holders, as the template has it; ours queues them' \
+        "$(value "SELECT bench.compare_edits(bench.edits('ten'), $template, $REVOKES)" | inverted)"
+    emit revoke_synced_all_vs_b ge - '' 'the same loop; ours projects all 10,000 at once: tenancy.claims_sync_limit = 10000' \
+        "$(value "SELECT bench.compare_edits(bench.edits('ten'), $template, $REVOKES, 'SET tenancy.claims_sync_limit = 10000')" | inverted)"
+    emit token_hook le 2 ms 'the bar; ms, a user of 100 tenants, not known to the backend yet' \
+        "$(value "SELECT bench.summary(t, array_fill(2::float8, ARRAY[cardinality(t)]), t) FROM bench.time_hook(100) t")"
+fi
+
 [[ -s $ROWS ]] || die "TESTS names no row"
 write_results

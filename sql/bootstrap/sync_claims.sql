@@ -11,6 +11,89 @@ CREATE FUNCTION tenancy.project_claims() RETURNS trigger
 REVOKE ALL ON FUNCTION tenancy.project_claims() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.project_claims() IS 'Trigger function: projects the claims of the users that a statement touched, or queues them; never stops the statement';
 
+-- Of a role, group or tenant: whoever is granted it meanwhile waits for us, so we must not wait for his row until Postgres
+-- finds that to be a deadlock, after a second by default. Who is not projected in time is queued.
+CREATE FUNCTION tenancy.project_holders() RETURNS trigger
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
+    AS 'MODULE_PATHNAME', 'tenancy_project_claims';
+REVOKE ALL ON FUNCTION tenancy.project_holders() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.project_holders() IS 'Trigger function: the same for tables whose rows lead to users by a role, a group or a tenant';
+
+-- A change of what a role comes to, and a grant of the role, must not miss each other: who projects first would not see the
+-- other's row. A grant's foreign key locks the role's row FOR KEY SHARE, so a change of the role locks it, and those of all
+-- roles senior to it, FOR UPDATE: before its own foreign key does. The same for groups and tenants. As our owner, for the
+-- caller need not be allowed to; after the guards, so that who may not change anything locks nothing.
+CREATE FUNCTION tenancy.lock_holders() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    changed jsonb[] := CASE TG_OP WHEN 'INSERT' THEN ARRAY[to_jsonb(NEW)] WHEN 'DELETE' THEN ARRAY[to_jsonb(OLD)]
+                                  ELSE ARRAY[to_jsonb(OLD), to_jsonb(NEW)] END;
+    ids uuid[] := ARRAY(SELECT DISTINCT (c ->> TG_ARGV[0])::uuid FROM unnest(changed) c);
+BEGIN
+    IF current_setting('tenancy.claims_sync') <> 'off'
+       AND EXISTS (SELECT FROM tenancy.users_table t WHERE t.app_metadata_column IS NOT NULL) THEN
+        CASE TG_TABLE_NAME
+            WHEN 'tenants' THEN
+                PERFORM FROM tenancy.tenants t WHERE t.id = ANY (ids) ORDER BY t.id FOR UPDATE;
+            WHEN 'group_roles' THEN
+                PERFORM FROM tenancy.groups g WHERE g.id = ANY (ids) ORDER BY g.id FOR UPDATE;
+            ELSE
+                PERFORM FROM tenancy.roles r
+                  WHERE r.id IN (WITH RECURSIVE line (id) AS (
+                                     SELECT unnest(ids)
+                                     UNION
+                                     SELECT i.senior_id FROM line JOIN tenancy.role_inheritance i ON i.junior_id = line.id
+                                 ) SELECT line.id FROM line)
+                  ORDER BY r.id FOR UPDATE;
+        END CASE;
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.lock_holders() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.lock_holders() IS 'Trigger function: while claims are projected, nobody is granted a role, or joins a group or tenant, that is being changed';
+CREATE TRIGGER lock_holders BEFORE INSERT OR UPDATE OR DELETE ON tenancy.role_permissions
+    FOR EACH ROW EXECUTE FUNCTION tenancy.lock_holders('role_id');
+CREATE TRIGGER lock_holders BEFORE INSERT OR UPDATE OR DELETE ON tenancy.role_inheritance
+    FOR EACH ROW EXECUTE FUNCTION tenancy.lock_holders('senior_id');
+CREATE TRIGGER lock_holders BEFORE INSERT OR UPDATE OR DELETE ON tenancy.group_roles
+    FOR EACH ROW EXECUTE FUNCTION tenancy.lock_holders('group_id');
+CREATE TRIGGER lock_holders BEFORE UPDATE OF status ON tenancy.tenants
+    FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION tenancy.lock_holders('id');
+
+-- Who joins a group is granted its roles without a foreign key to them. After the one to the group, which waits for changes
+-- of its roles, and before the projection.
+CREATE FUNCTION tenancy.lock_roles_of_group() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+    IF current_setting('tenancy.claims_sync') <> 'off'
+       AND EXISTS (SELECT FROM tenancy.users_table t WHERE t.app_metadata_column IS NOT NULL) THEN
+        PERFORM FROM tenancy.roles r
+          WHERE r.id IN (SELECT g.role_id FROM tenancy.group_roles g JOIN new_rows n ON n.group_id = g.group_id)
+          ORDER BY r.id FOR KEY SHARE;
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.lock_roles_of_group() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.lock_roles_of_group() IS 'Trigger function: while claims are projected, nobody changes a role that somebody is being given by a group';
+CREATE TRIGGER lock_roles AFTER INSERT ON tenancy.group_members REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION tenancy.lock_roles_of_group();
+COMMENT ON TRIGGER lock_roles ON tenancy.group_members IS 'While claims are projected, nobody changes a role that is being given by a group';
+DO $$
+DECLARE
+    t text;
+BEGIN
+    FOREACH t IN ARRAY ARRAY['role_permissions', 'role_inheritance', 'group_roles', 'tenants'] LOOP
+        EXECUTE format('COMMENT ON TRIGGER lock_holders ON tenancy.%I IS %L', t,
+                       'While claims are projected, nobody is granted what is being changed');
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION tenancy.keep_claims() RETURNS trigger
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
     AS 'MODULE_PATHNAME', 'tenancy_keep_claims';
@@ -31,8 +114,9 @@ BEGIN
                                        ('truncate', '')) v (name, tables) LOOP
             -- A new tenant has no members, and what a dropped one had goes by itself.
             CONTINUE WHEN t = 'tenants' AND e.name <> 'update';
-            EXECUTE format('CREATE TRIGGER sync_%s AFTER %1$s ON tenancy.%I %s FOR EACH STATEMENT EXECUTE FUNCTION tenancy.project_claims()',
-                           e.name, t, e.tables);
+            EXECUTE format('CREATE TRIGGER sync_%s AFTER %1$s ON tenancy.%I %s FOR EACH STATEMENT EXECUTE FUNCTION tenancy.%I()',
+                           e.name, t, e.tables,
+                           CASE WHEN t IN ('tenants', 'role_permissions', 'role_inheritance', 'group_roles') THEN 'project_holders' ELSE 'project_claims' END);
             EXECUTE format('COMMENT ON TRIGGER sync_%s ON tenancy.%I IS %L', e.name, t,
                            'Projects the claims of the users it touches into the users table');
         END LOOP;

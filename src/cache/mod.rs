@@ -1,6 +1,7 @@
 //! This backend's memory of who may do what, and the rules by which it forgets.
 
 pub mod clock;
+mod holders;
 mod layout;
 mod lookups;
 mod reader;
@@ -19,6 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use store::{Keep, Store};
 
+pub use holders::{Kind, reached};
 pub use layout::missing_signals;
 pub use lookups::{
     direct_grants_of, each_access, explain, junior_edges, role_closure, role_tenant, roles_named, tenant_key,

@@ -161,6 +161,19 @@ impl Table {
         key: Option<(Column, &[u8; 16])>,
         mut each: impl FnMut(&Row),
     ) {
+        self.read_while(snapshot, key, |row| {
+            each(row);
+            true
+        });
+    }
+
+    /// The same until `each` says false.
+    pub fn read_while(
+        &self,
+        snapshot: &CatalogSnapshot,
+        key: Option<(Column, &[u8; 16])>,
+        mut each: impl FnMut(&Row) -> bool,
+    ) {
         let index = key.and_then(|(column, _)| column.index);
         let mut scan_key = pg_sys::ScanKeyData::default();
         if let Some((column, value)) = key {
@@ -201,7 +214,9 @@ impl Table {
                     row.values.as_mut_ptr(),
                     row.nulls.as_mut_ptr(),
                 );
-                each(&row);
+                if !each(&row) {
+                    break;
+                }
             }
             pg_sys::systable_endscan(scan);
         }

@@ -1,25 +1,19 @@
 //! Whose claims a statement on one of the tables may have changed.
 
+use crate::cache::{self, Kind};
 use crate::pg::trigger::{Event, Trigger};
 use crate::rbac::Id;
 use pgrx::Uuid;
 use pgrx::spi::{SpiClient, SpiResult};
 
-/// How rows lead to users, as SQL with the rows as `{rows}`.
+/// How the rows that the statement changed lead to users.
 #[derive(Debug)]
 pub enum Affected {
     /// By their column user_id.
     Users,
-    /// The members of a group.
-    Group,
-    /// The holders of a role, or of one senior to it, named in this column.
-    Role(&'static str),
-    /// The members of a tenant whose status changed.
-    Tenant,
+    /// By this column, to whom the object that it names reaches.
+    By(Kind, &'static str),
 }
-
-/// A user holds a role many times, in one tenant after another: so many rows more are looked at than users wanted.
-const ROWS_PER_USER: i64 = 10;
 
 impl Affected {
     pub fn by(trigger: &Trigger) -> Option<Self> {
@@ -27,18 +21,25 @@ impl Affected {
             "members" | "member_roles" | "group_members" | "operators" | "active_tenants" => {
                 Some(Self::Users)
             }
-            "group_roles" => Some(Self::Group),
-            "role_permissions" => Some(Self::Role("role_id")),
-            "role_inheritance" => Some(Self::Role("senior_id")),
-            "tenants" => Some(Self::Tenant),
+            "group_roles" => Some(Self::By(Kind::Group, "group_id")),
+            "role_permissions" => Some(Self::By(Kind::Role, "role_id")),
+            "role_inheritance" => Some(Self::By(Kind::Role, "senior_id")),
+            "tenants" => Some(Self::By(Kind::Tenant, "id")),
             _ => None,
         }
     }
 
-    /// What the statement changed, as a relation for FROM.
+    fn column(&self) -> &'static str {
+        match self {
+            Self::Users => "user_id",
+            Self::By(_, column) => column,
+        }
+    }
+
+    /// What the statement changed, as a relation for FROM. Of tenants only the status matters.
     fn rows(&self, event: Event) -> &'static str {
         match (event, self) {
-            (Event::Update, Self::Tenant) => {
+            (Event::Update, Self::By(Kind::Tenant, _)) => {
                 "(SELECT n.id FROM new_rows n JOIN old_rows o ON o.id = n.id WHERE o.status <> n.status)"
             }
             (Event::Insert, _) => "new_rows",
@@ -47,40 +48,33 @@ impl Affected {
         }
     }
 
-    /// The users, unless they are more than `most`. What a role leads to is looked at only so far.
-    pub fn users(&self, client: &mut SpiClient, trigger: &Trigger, most: i64) -> SpiResult<Option<Vec<Id>>> {
+    /// The users, unless they are more than `most`, by the newest committed state and one's own changes: the transaction's
+    /// snapshot may be older than its locks.
+    pub fn users(
+        &self,
+        client: &mut SpiClient,
+        trigger: &Trigger,
+        most: usize,
+    ) -> SpiResult<Option<Vec<Id>>> {
         trigger.show_transition_tables();
-        let rows = self.rows(trigger.event());
-        let found = match self {
-            Self::Users => format!("SELECT DISTINCT r.user_id FROM {rows} r LIMIT $1"),
-            Self::Group => format!(
-                "SELECT m.user_id FROM {rows} r JOIN tenancy.group_members m ON m.group_id = r.group_id LIMIT $1"
-            ),
-            Self::Tenant => format!(
-                "SELECT m.user_id FROM {rows} r JOIN tenancy.members m ON m.tenant_id = r.id LIMIT $1"
-            ),
-            Self::Role(column) => format!(
-                "WITH RECURSIVE line (id) AS (\
-                     SELECT r.{column} FROM {rows} r \
-                     UNION SELECT i.senior_id FROM line JOIN tenancy.role_inheritance i ON i.junior_id = line.id) \
-                 (SELECT g.user_id FROM line, LATERAL (SELECT g.user_id FROM tenancy.member_roles g \
-                   WHERE g.role_id = line.id LIMIT $1) g LIMIT $1) \
-                 UNION ALL \
-                 (SELECT m.user_id FROM line JOIN tenancy.group_roles g ON g.role_id = line.id \
-                    JOIN tenancy.group_members m ON m.group_id = g.group_id LIMIT $1)"
-            ),
-        };
-        let query =
-            format!("SELECT coalesce(array_agg(DISTINCT f.user_id), '{{}}'), count(*) FROM ({found}) f");
-        let cap = match self {
-            Self::Users => most + 1,
-            _ => most * ROWS_PER_USER + 1,
-        };
-        let (users, looked_at) =
-            client.update(&query, None, &[cap.into()])?.first().get_two::<Vec<Uuid>, i64>()?;
-        let users = users.unwrap_or_default();
-        let few = looked_at.unwrap_or(0) < cap && i64::try_from(users.len()).unwrap_or(i64::MAX) <= most;
-        Ok(few.then(|| users.iter().map(|id| *id.as_bytes()).collect()))
+        let query = format!(
+            "SELECT coalesce(array_agg(d.id), '{{}}') FROM (SELECT DISTINCT r.{} FROM {} r LIMIT $1) d (id)",
+            self.column(),
+            self.rows(trigger.event())
+        );
+        let cap = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+        let named: Vec<Uuid> =
+            client.update(&query, None, &[cap.into()])?.first().get_one()?.unwrap_or_default();
+        if named.len() > most {
+            return Ok(None);
+        }
+        let ids: Vec<Id> = named.iter().map(|id| *id.as_bytes()).collect();
+        match self {
+            Self::Users => Ok(Some(ids)),
+            Self::By(kind, _) => {
+                Ok(cache::reached(*kind, &ids, most).map(|users| users.into_iter().collect()))
+            }
+        }
     }
 
     /// Queues them: for the end of this transaction, or until sync_claims() comes by. A role's holders are queued by
@@ -95,25 +89,26 @@ impl Affected {
         }
         trigger.show_transition_tables();
         let rows = self.rows(trigger.event());
-        let (kind, column) = match self {
-            Self::Users => {
-                // In lots, because a statement may have touched any number.
-                let query = format!(
-                    "INSERT INTO tenancy.claims_queue (kind, user_ids, transaction_id) \
-                     SELECT 'users', array_agg(u.user_id ORDER BY u.user_id), {transaction} \
-                       FROM (SELECT d.user_id, row_number() OVER (ORDER BY d.user_id) / 10000 AS lot \
-                               FROM (SELECT DISTINCT r.user_id FROM {rows} r) d) u GROUP BY u.lot"
-                );
-                return client.update(&query, None, &[]).map(|_| ());
+        let query = match self {
+            // In lots, because a statement may have touched any number.
+            Self::Users => format!(
+                "INSERT INTO tenancy.claims_queue (kind, user_ids, transaction_id) \
+                 SELECT 'users', array_agg(u.user_id ORDER BY u.user_id), {transaction} \
+                   FROM (SELECT d.user_id, row_number() OVER (ORDER BY d.user_id) / 10000 AS lot \
+                           FROM (SELECT DISTINCT r.user_id FROM {rows} r) d) u GROUP BY u.lot"
+            ),
+            Self::By(kind, column) => {
+                let kind = match kind {
+                    Kind::Role => "role",
+                    Kind::Group => "group",
+                    Kind::Tenant => "tenant",
+                };
+                format!(
+                    "INSERT INTO tenancy.claims_queue (kind, object_id, transaction_id) \
+                     SELECT DISTINCT '{kind}', r.{column}, {transaction} FROM {rows} r"
+                )
             }
-            Self::Group => ("group", "group_id"),
-            Self::Role(column) => ("role", *column),
-            Self::Tenant => ("tenant", "id"),
         };
-        let query = format!(
-            "INSERT INTO tenancy.claims_queue (kind, object_id, transaction_id) \
-             SELECT DISTINCT '{kind}', r.{column}, {transaction} FROM {rows} r"
-        );
         client.update(&query, None, &[]).map(|_| ())
     }
 }

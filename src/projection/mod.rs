@@ -158,7 +158,7 @@ pub fn after_statement(trigger: &Trigger) {
 }
 
 fn project_now(trigger: &Trigger, affected: &Affected) -> SpiResult<()> {
-    let most = i64::from(settings::CLAIMS_SYNC_LIMIT.get());
+    let most = usize::try_from(settings::CLAIMS_SYNC_LIMIT.get()).unwrap_or(0);
     let found = match trigger.event() {
         Event::Truncate => None,
         _ => Spi::connect_mut(|client| affected.users(client, trigger, most))?,
