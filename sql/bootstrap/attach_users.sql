@@ -146,15 +146,18 @@ BEGIN
                 HINT = format('SELECT user_id FROM %s EXCEPT SELECT %I FROM %s; lists them. Delete the rows or add the users.',
                               item.relation, id_column, users);
         END IF;
-        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I, ADD CONSTRAINT %2$I FOREIGN KEY (user_id) REFERENCES %s (%I) ON DELETE CASCADE',
+        IF EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = item.relation AND c.conname = item.name) THEN
+            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', item.relation, item.name);
+        END IF;
+        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (user_id) REFERENCES %s (%I) ON DELETE CASCADE',
                        item.relation, item.name, users, id_column);
         changed := true;
     END LOOP;
-    FOR item IN SELECT t.name, t.definition, o.tgname IS NOT NULL AS there
+    FOR item IN SELECT coalesce(t.name, o.tgname) AS name, t.definition, o.tgname IS NOT NULL AS there
                   FROM tenancy.users_triggers(wanted) t
-                  FULL JOIN (SELECT g.tgname FROM pg_trigger g
+                  FULL JOIN (SELECT g.tgname, g.tgenabled FROM pg_trigger g
                               WHERE g.tgrelid = users AND NOT g.tgisinternal AND g.tgname LIKE '~pg\_tenancy\_%') o ON o.tgname = t.name
-                 WHERE known IS DISTINCT FROM wanted OR o.tgname IS NULL LOOP
+                 WHERE known IS DISTINCT FROM wanted OR o.tgname IS NULL OR o.tgenabled = 'D' LOOP
         IF item.there THEN
             EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', item.name, users);
         END IF;
@@ -190,9 +193,10 @@ BEGIN
         RAISE EXCEPTION 'permission denied to detach the users table' USING ERRCODE = '42501', HINT = 'Only administrators may.';
     END IF;
     DELETE FROM tenancy.users_table t RETURNING t.* INTO known;
+    -- Those of a partition go with the partitioned table's.
     FOR item IN SELECT g.tgname, g.tgrelid::regclass AS relation FROM pg_trigger g
                   JOIN pg_proc p ON p.oid = g.tgfoid
-                 WHERE NOT g.tgisinternal AND g.tgname LIKE '~pg\_tenancy\_%' AND p.pronamespace = 'tenancy'::regnamespace LOOP
+                 WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgname LIKE '~pg\_tenancy\_%' AND p.pronamespace = 'tenancy'::regnamespace LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
     END LOOP;
     FOR item IN SELECT r.* FROM tenancy.users_references() r

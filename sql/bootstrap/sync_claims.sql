@@ -291,7 +291,7 @@ BEGIN
         RAISE EXCEPTION 'batch must be greater than zero, and not given with a user' USING ERRCODE = '22023';
     END IF;
     SELECT t.* INTO attached FROM tenancy.users_table t;
-    IF attached.app_metadata_column IS NULL THEN
+    IF attached.app_metadata_column IS NULL OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = attached.relation) THEN
         RAISE EXCEPTION 'there is no column to project claims into' USING ERRCODE = '55000',
             HINT = 'Attach a users table that has one with tenancy.attach_users().';
     END IF;

@@ -80,18 +80,27 @@ impl NewRow<'_> {
         unsafe { (*self.trigger.data.tg_relation).rd_att }
     }
 
-    /// Number and datum of a column of this name and type.
+    /// Number and datum of a column of this name and type, or of a domain over it.
     fn column(&self, name: &CStr, type_oid: pg_sys::Oid) -> Option<(i32, Option<Datum>)> {
         // SAFETY: the tuple is of this descriptor; a column's number is positive and below natts.
         unsafe {
             let number = pg_sys::SPI_fnumber(self.descriptor(), name.as_ptr());
-            if number <= 0 || pg_sys::SPI_gettypeid(self.descriptor(), number) != type_oid {
+            if number <= 0 {
+                return None;
+            }
+            let found = pg_sys::getBaseType(pg_sys::SPI_gettypeid(self.descriptor(), number));
+            if found != type_oid {
                 return None;
             }
             let mut is_null = false;
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor(), number, &raw mut is_null);
             Some((number, (!is_null).then_some(datum)))
         }
+    }
+
+    /// Whether it has a column for a uuid and one for jsonb, of these names.
+    pub fn has_claims(&self, uuid: &CStr, jsonb: &CStr) -> bool {
+        self.column(uuid, pg_sys::UUIDOID).is_some() && self.column(jsonb, pg_sys::JSONBOID).is_some()
     }
 
     pub fn uuid(&self, name: &CStr) -> Option<[u8; 16]> {

@@ -4,7 +4,7 @@ use crate::claims::projection::KEYS;
 use crate::error::Error;
 use crate::pg::call::Call;
 use crate::pg::function::{Reply, export, nothing};
-use crate::pg::subtransaction::attempt;
+use crate::pg::subtransaction::{Failure, attempt};
 use crate::projection;
 use pgrx::pg_sys::Datum;
 
@@ -29,6 +29,12 @@ fn keep_claims(call: &mut Call) -> Reply {
         return Reply::Datum(row.unchanged());
     };
     if projection::is_writing() || !projection::is_on() {
+        return Reply::Datum(row.unchanged());
+    }
+    if !row.has_claims(id, column) {
+        // Renamed, or of another type, since it was attached: forged keys would stand there without a word.
+        let message = "the users table's columns are not what they were when it was attached".to_owned();
+        projection::record("claims", None, &Failure { code: "42703".to_owned(), message });
         return Reply::Datum(row.unchanged());
     }
     let Some(user) = row.uuid(id) else { return Reply::Datum(row.unchanged()) };
