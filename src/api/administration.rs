@@ -97,6 +97,15 @@ fn count_roles_named(name: &str, of_application: bool) -> i64 {
     cache::roles_named(name, of_application)
 }
 
+/// When the caller's own write access as an operator ends, by the newest state: infinity for never, NULL if he has none.
+#[pg_extern(stable)]
+fn operator_until() -> Option<TimestampWithTimeZone> {
+    let until = cache::operator_until(session::fresh().user.as_ref()?)?;
+    Some(
+        TimestampWithTimeZone::try_from(until).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity()),
+    )
+}
+
 /// How many direct grants of a role a user has, over all tenants, by the same state.
 #[pg_extern(stable, strict)]
 fn count_direct_grants(user_id: pgrx::Uuid, role_id: pgrx::Uuid) -> i64 {
