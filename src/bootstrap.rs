@@ -30,6 +30,11 @@ extension_sql_file!(
     name = "manage_operators",
     requires = ["policies", api::administration::operator_until]
 );
+extension_sql_file!(
+    "../sql/bootstrap/pre_request.sql",
+    name = "pre_request",
+    requires = ["policies", api::administration::request_is_refused]
+);
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
@@ -95,6 +100,7 @@ extension_sql_file!(
         api::administration::count_roles_named,
         api::administration::count_direct_grants,
         api::administration::operator_until,
+        api::administration::request_is_refused,
         api::projection::sync_users,
         api::projection::projected_claims,
         api::statistics::cache_stats,

@@ -65,15 +65,19 @@ BEGIN
         RAISE EXCEPTION 'expires_at lies in the past' USING ERRCODE = '22023',
             HINT = 'Use tenancy.revoke_operator() to end the access now.';
     END IF;
-    INSERT INTO tenancy.operators AS o (user_id, access, expires_at, reason)
-    VALUES (grant_operator.user_id, grant_operator.access, grant_operator.expires_at, grant_operator.reason)
-    ON CONFLICT ON CONSTRAINT operators_pkey DO UPDATE
-       SET access = excluded.access, expires_at = excluded.expires_at, reason = excluded.reason
-     WHERE (o.access, o.expires_at, o.reason) IS DISTINCT FROM (excluded.access, excluded.expires_at, excluded.reason);
+    BEGIN
+        INSERT INTO tenancy.operators AS o (user_id, access, expires_at, reason)
+        VALUES (grant_operator.user_id, grant_operator.access, grant_operator.expires_at, grant_operator.reason)
+        ON CONFLICT ON CONSTRAINT operators_pkey DO UPDATE
+           SET access = excluded.access, expires_at = excluded.expires_at, reason = excluded.reason
+         WHERE (o.access, o.expires_at, o.reason) IS DISTINCT FROM (excluded.access, excluded.expires_at, excluded.reason);
+    EXCEPTION WHEN foreign_key_violation THEN
+        RAISE EXCEPTION 'user does not exist' USING ERRCODE = '42704', HINT = 'He is not in the attached users table.';
+    END;
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tenancy.grant_operator(uuid, text, timestamptz, text) IS 'Makes a user an operator, with read or write access, until expires_at if given; granting again replaces all three. Returns whether anything changed. Errors: 42501 neither administrator nor write operator, one''s own access, or beyond its end; 22023 bad argument';
+COMMENT ON FUNCTION tenancy.grant_operator(uuid, text, timestamptz, text) IS 'Makes a user an operator, with read or write access, until expires_at if given; granting again replaces all three. Returns whether anything changed. Errors: 42501 neither administrator nor write operator, one''s own access, or beyond its end; 22023 bad argument; 42704 not in the attached users table';
 
 CREATE FUNCTION tenancy.revoke_operator(user_id uuid) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
