@@ -35,6 +35,11 @@ extension_sql_file!(
     name = "pre_request",
     requires = ["policies", api::administration::request_is_refused]
 );
+extension_sql_file!(
+    "../sql/bootstrap/manage_claims.sql",
+    name = "manage_claims",
+    requires = ["attach_users", api::administration::caller_is_administrator]
+);
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
