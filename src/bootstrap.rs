@@ -25,6 +25,21 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/bootstrap/manage_roles.sql", name = "manage_roles", requires = ["policies"]);
 extension_sql_file!("../sql/bootstrap/manage_groups.sql", name = "manage_groups", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/manage_operators.sql",
+    name = "manage_operators",
+    requires = ["policies", api::administration::operator_until]
+);
+extension_sql_file!(
+    "../sql/bootstrap/pre_request.sql",
+    name = "pre_request",
+    requires = ["policies", api::administration::request_is_refused]
+);
+extension_sql_file!(
+    "../sql/bootstrap/manage_claims.sql",
+    name = "manage_claims",
+    requires = ["attach_users", api::administration::caller_is_administrator]
+);
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
@@ -89,6 +104,8 @@ extension_sql_file!(
         api::administration::would_create_cycle,
         api::administration::count_roles_named,
         api::administration::count_direct_grants,
+        api::administration::operator_until,
+        api::administration::request_is_refused,
         api::projection::sync_users,
         api::projection::projected_claims,
         api::statistics::cache_stats,

@@ -15,6 +15,7 @@ pub static OWN_CLAIMS_SETTING: Flag = Flag::new(true);
 pub static SELF_SERVICE: Flag = Flag::new(false);
 pub static ALLOW_TENANT_CHANGE: Flag = Flag::new(false);
 pub static MAX_OWNED_TENANTS: Number = Number::new(5);
+static NEXT_PRE_REQUEST: Text = Text::new();
 pub static LEGACY_CLAIMS: Flag = Flag::new(false);
 pub static TOKEN_HOOK: Flag = Flag::new(true);
 pub static TOKEN_USER_PERMISSIONS: Flag = Flag::new(false);
@@ -153,6 +154,13 @@ pub fn define() {
         c"tenancy.authority",
         c"Whether tables or the token's claims decide who may do what.",
         [c"tables", c"claims"],
+    );
+    NEXT_PRE_REQUEST.define(
+        c"tenancy.next_pre_request",
+        c"Function that pre_request() calls next, with its schema; empty for none.",
+        c"",
+        Who::Superuser,
+        false,
     );
     LEGACY_CLAIMS.define(
         c"tenancy.legacy_claims",

@@ -19,7 +19,7 @@ CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
         'SELECT, INSERT (tenant_id, group_id, user_id), DELETE ON tenancy.group_members',
         'SELECT, INSERT (tenant_id, group_id, role_id), DELETE ON tenancy.group_roles',
         'SELECT, INSERT (tenant_id, user_id, role_id, expires_at), UPDATE (expires_at), DELETE ON tenancy.member_roles',
-        'SELECT ON tenancy.operators',
+        'SELECT, INSERT (user_id, access, expires_at, reason), UPDATE (access, expires_at, reason), DELETE ON tenancy.operators',
         'SELECT, INSERT (user_id, tenant_id), UPDATE (tenant_id), DELETE ON tenancy.active_tenants'
     ]) p
     UNION ALL

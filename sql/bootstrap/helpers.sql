@@ -46,9 +46,26 @@ CREATE FUNCTION tenancy.tenant_ids_with_all(permissions text[]) RETURNS uuid[]
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_with_all';
 COMMENT ON FUNCTION tenancy.tenant_ids_with_all(permissions text[]) IS 'The tenants in which the user holds each of the permissions, at least one';
 
+CREATE FUNCTION tenancy.tenant_ids_or_all(access text) RETURNS uuid[]
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_tenant_ids_or_all';
+COMMENT ON FUNCTION tenancy.tenant_ids_or_all(access text) IS 'The tenants of tenant_ids(), or all there are for an operator with at least this access, read or write';
+
+CREATE FUNCTION tenancy.active_tenant_or_all(access text) RETURNS uuid[]
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED SUPPORT tenancy.set_support AS 'MODULE_PATHNAME', 'tenancy_active_tenant_or_all';
+COMMENT ON FUNCTION tenancy.active_tenant_or_all(access text) IS 'The active tenant, or all there are for an operator with at least this access, read or write';
+
 CREATE FUNCTION tenancy.is_member(tenant uuid) RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_is_member';
 COMMENT ON FUNCTION tenancy.is_member(tenant uuid) IS 'Whether the user is an active member of the tenant, and the tenant is open';
+
+-- What protect_table(…, operators => true) asks. For an operator the tenant is not looked up: any is his.
+CREATE FUNCTION tenancy.is_member_or_operator(tenant uuid, access text) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_is_member_or_operator';
+COMMENT ON FUNCTION tenancy.is_member_or_operator(tenant uuid, access text) IS 'Whether is_member(tenant), or the user is an operator with at least this access, read or write';
+
+CREATE FUNCTION tenancy.is_active_or_operator(tenant uuid, access text) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_is_active_or_operator';
+COMMENT ON FUNCTION tenancy.is_active_or_operator(tenant uuid, access text) IS 'Whether it is the active tenant, or the user is an operator with at least this access, read or write';
 
 CREATE FUNCTION tenancy.can_see_tenant(tenant uuid) RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_can_see_tenant';

@@ -11,6 +11,8 @@ COMMENT ON FUNCTION tenancy.is_permission_pattern(text) IS 'Whether a text can b
 COMMENT ON FUNCTION tenancy.would_create_cycle(uuid, uuid) IS 'Whether the junior role already inherits the senior one, by the newest committed state and one''s own changes';
 COMMENT ON FUNCTION tenancy.count_roles_named(text, boolean) IS 'Administrators only: how many roles have the name, of the application or of tenants, by the newest committed state and one''s own changes';
 COMMENT ON FUNCTION tenancy.count_direct_grants(uuid, uuid) IS 'Administrators only: in how many tenants the role is granted to the user directly, by the newest committed state and one''s own changes';
+COMMENT ON FUNCTION tenancy.request_is_refused() IS 'Internal: whether tenancy.tenant_id or the tenant header names a tenant that the request''s user may not work in';
+COMMENT ON FUNCTION tenancy.operator_until() IS 'Internal: when the caller''s own write access as an operator ends, by the newest committed state and one''s own changes: infinity for never, NULL if he has none';
 COMMENT ON FUNCTION tenancy.cache_stats() IS 'This backend''s cache: users kept, their bytes, and hits, misses, loads and invalidations since it started';
 COMMENT ON FUNCTION tenancy.diagnose() IS 'Explains the present identity as rows (topic, finding, hint): claims, user, active tenant, memberships, roles and where each comes from, permissions, settings';
 COMMENT ON FUNCTION tenancy.sync_users(uuid[]) IS 'Administrators only: projects the claims of these users into the users table, all in one statement. Returns how many were wrong';

@@ -94,7 +94,13 @@ CREATE POLICY member_roles_delete ON tenancy.member_roles FOR DELETE
     USING (tenancy.has_permission(tenant_id, 'roles.assign'));
 
 CREATE POLICY operators_select ON tenancy.operators FOR SELECT
-    USING (user_id = tenancy.current_user_id());
+    USING (user_id = tenancy.current_user_id() OR tenancy.operator_access() = 'write');
+CREATE POLICY operators_insert ON tenancy.operators FOR INSERT
+    WITH CHECK (tenancy.operator_access() = 'write');
+CREATE POLICY operators_update ON tenancy.operators FOR UPDATE
+    USING (tenancy.operator_access() = 'write');
+CREATE POLICY operators_delete ON tenancy.operators FOR DELETE
+    USING (tenancy.operator_access() = 'write');
 
 -- One's own choice, and only of a tenant that is open to one.
 CREATE POLICY active_tenants_select ON tenancy.active_tenants FOR SELECT

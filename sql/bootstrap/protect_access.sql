@@ -1,25 +1,43 @@
 -- The steps that decide who reaches which rows: privileges that row-level security does not govern, policies,
 -- and the switches that put them in force.
 
--- One list of the policies, written exactly as Postgres writes them back, so that a changed one is noticed.
+-- One list of the policies, written exactly as Postgres writes them back, so that a changed one is noticed. The first
+-- is the fence. Where operators are let through it, three more say which of them may write: restrictive too, so that
+-- neither a permission that a reading operator holds in his own tenant nor a policy of somebody else's reaches further.
 CREATE FUNCTION tenancy.wanted_policies(options jsonb)
     RETURNS TABLE (name text, command text, code "char", permissive boolean, condition text)
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
+    WITH o AS (
+        SELECT options ->> 'mode' = 'active' AS active, coalesce((options ->> 'operators')::boolean, false) AS operators,
+               options ->> 'tenant_column' AS tenant_column, options ->> 'owner_column' AS owner_column
+    ), command (name, code, action) AS (
+        VALUES ('SELECT', 'r'::"char", 'read'), ('INSERT', 'a', 'create'), ('UPDATE', 'w', 'update'), ('DELETE', 'd', 'delete')
+    )
     SELECT '!pg_tenancy_isolation', 'ALL', '*'::"char", false,
-           CASE options ->> 'mode' WHEN 'active' THEN format('(%I = tenancy.current_tenant_id())', options ->> 'tenant_column')
-                                   ELSE format('tenancy.is_member(%I)', options ->> 'tenant_column') END
+           format(CASE WHEN NOT o.operators AND o.active THEN '(%1$I = tenancy.current_tenant_id())'
+                       WHEN NOT o.operators THEN 'tenancy.is_member(%1$I)'
+                       WHEN o.active THEN 'tenancy.is_active_or_operator(%1$I, ''read''::text)'
+                       ELSE 'tenancy.is_member_or_operator(%1$I, ''read''::text)' END, o.tenant_column)
+      FROM o
     UNION ALL
-    SELECT 'pg_tenancy_' || lower(a.command), a.command, a.code, true,
-           format(CASE WHEN options ->> 'owner_column' IS NULL THEN '%1$s' ELSE '(%1$s OR (%2$I = tenancy.current_user_id()))' END,
-                  format(CASE options ->> 'mode' WHEN 'active' THEN 'tenancy.has_permission(%2$L::text)'
-                                                 ELSE 'tenancy.has_permission(%1$I, %2$L::text)' END,
-                         options ->> 'tenant_column', options ->> 'resource' || '.' || a.action),
-                  coalesce(options ->> 'owner_column', ''))
-      FROM (VALUES ('SELECT', 'r'::"char", 'read'), ('INSERT', 'a', 'create'), ('UPDATE', 'w', 'update'),
-                   ('DELETE', 'd', 'delete')) a (command, code, action);
+    SELECT '!pg_tenancy_write_' || lower(c.name), c.name, c.code, false,
+           format(CASE WHEN o.active THEN 'tenancy.is_active_or_operator(%I, ''write''::text)'
+                       ELSE 'tenancy.is_member_or_operator(%I, ''write''::text)' END, o.tenant_column)
+      FROM o, command c
+     WHERE o.operators AND c.name <> 'SELECT'
+    UNION ALL
+    SELECT 'pg_tenancy_' || lower(c.name), c.name, c.code, true,
+           CASE cardinality(a.list) WHEN 1 THEN a.list[1] ELSE '(' || array_to_string(a.list, ' OR ') || ')' END
+      FROM o, command c, LATERAL (SELECT array_remove(ARRAY[
+               format(CASE WHEN o.active THEN 'tenancy.has_permission(%2$L::text)' ELSE 'tenancy.has_permission(%1$I, %2$L::text)' END,
+                      o.tenant_column, options ->> 'resource' || '.' || c.action),
+               '(' || quote_ident(o.owner_column) || ' = tenancy.current_user_id())',
+               CASE WHEN NOT o.operators THEN NULL
+                    WHEN c.name = 'SELECT' THEN '(tenancy.operator_access() IS NOT NULL)'
+                    ELSE '(tenancy.operator_access() = ''write''::text)' END], NULL)) a (list);
     END;
-COMMENT ON FUNCTION tenancy.wanted_policies(jsonb) IS 'Administrators only: the policies for these options; the name of the restrictive one sorts first, because only the first policy is free to become an index condition';
+COMMENT ON FUNCTION tenancy.wanted_policies(jsonb) IS 'Administrators only: the policies for these options; the name of the fence sorts first, because only the first policy is always free to become an index condition';
 
 -- What is granted on a relation, or columns of it, that reaches around row-level security.
 CREATE FUNCTION tenancy.loose_privileges(relation regclass)
@@ -69,6 +87,12 @@ BEGIN
         RETURN QUERY SELECT 140, format('DROP POLICY %I ON %s', f.name, f.relation), NULL::jsonb
                        FROM tenancy.foreign_policies(relation) f WHERE f.relation = protect_access.relation;
     END IF;
+
+    RETURN QUERY SELECT 140, format('DROP POLICY %I ON %s', p.polname, relation), NULL::jsonb
+                   FROM pg_policy p
+                  WHERE p.polrelid = relation AND p.polname = ANY (tenancy.policy_names())
+                    AND p.polname NOT IN (SELECT w.name FROM tenancy.wanted_policies(options) w)
+                  ORDER BY p.polname;
 
     SELECT CASE WHEN options -> 'roles' ? 'public' THEN '{0}' ELSE array_agg(r.oid ORDER BY r.oid) END,
            CASE WHEN options -> 'roles' ? 'public' THEN 'PUBLIC' ELSE string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) END

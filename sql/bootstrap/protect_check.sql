@@ -52,7 +52,7 @@ COMMENT ON FUNCTION tenancy.check_protectable(regclass) IS 'Administrators only:
 
 CREATE FUNCTION tenancy.protect_options("table" regclass, tenant_column name, owner_column name, resource text, mode text,
                                         roles name[], existing_policies text, tenant_keys text, force boolean,
-                                        add_column boolean) RETURNS jsonb
+                                        add_column boolean, operators boolean) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     column_type regtype;
@@ -60,8 +60,8 @@ DECLARE
 BEGIN
     PERFORM tenancy.check_protectable("table");
     IF tenant_column IS NULL OR mode IS NULL OR roles IS NULL OR cardinality(roles) = 0 OR array_position(roles, NULL) IS NOT NULL
-       OR tenant_keys IS NULL OR force IS NULL OR add_column IS NULL THEN
-        RAISE EXCEPTION 'tenant_column, mode, roles, tenant_keys, force and add_column must not be null or empty' USING
+       OR tenant_keys IS NULL OR force IS NULL OR add_column IS NULL OR operators IS NULL THEN
+        RAISE EXCEPTION 'tenant_column, mode, roles, tenant_keys, force, add_column and operators must not be null or empty' USING
             ERRCODE = '22023';
     END IF;
     IF mode NOT IN ('active', 'membership') THEN
@@ -107,10 +107,10 @@ BEGIN
     RETURN jsonb_build_object('tenant_column', tenant_column, 'owner_column', owner_column, 'resource', resource,
         'mode', mode, 'roles', CASE WHEN 'public' = ANY (roles) THEN '["public"]'
                                     ELSE (SELECT jsonb_agg(DISTINCT r) FROM unnest(roles) r) END,
-        'existing_policies', existing_policies, 'tenant_keys', tenant_keys, 'force', force);
+        'existing_policies', existing_policies, 'tenant_keys', tenant_keys, 'force', force, 'operators', operators);
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_options(regclass, name, name, text, text, name[], text, text, boolean, boolean) IS 'Administrators only: the options of protect_table, checked and complete. Errors as of protect_table';
+COMMENT ON FUNCTION tenancy.protect_options(regclass, name, name, text, text, name[], text, text, boolean, boolean, boolean) IS 'Administrators only: the options of protect_table, checked and complete. Errors as of protect_table';
 
 -- Permissive policies that somebody else wrote for the table or what is below it.
 CREATE FUNCTION tenancy.foreign_policies(root regclass) RETURNS TABLE (relation regclass, name name)
@@ -118,8 +118,7 @@ CREATE FUNCTION tenancy.foreign_policies(root regclass) RETURNS TABLE (relation 
     BEGIN ATOMIC
     SELECT r.relation, p.polname
       FROM tenancy.covered_relations(root) r JOIN pg_policy p ON p.polrelid = r.relation
-     WHERE p.polpermissive AND p.polname NOT IN ('!pg_tenancy_isolation', 'pg_tenancy_select', 'pg_tenancy_insert',
-                                                 'pg_tenancy_update', 'pg_tenancy_delete')
+     WHERE p.polpermissive AND p.polname <> ALL (tenancy.policy_names())
      ORDER BY r.depth, r.relation::text COLLATE "C", p.polname;
     END;
 COMMENT ON FUNCTION tenancy.foreign_policies(regclass) IS 'Administrators only: permissive policies beside ours on the table, its partitions and children';

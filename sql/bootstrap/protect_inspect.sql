@@ -35,6 +35,11 @@ CREATE FUNCTION tenancy.covered_relations(root regclass) RETURNS TABLE (relation
     END;
 COMMENT ON FUNCTION tenancy.covered_relations(regclass) IS 'Administrators only: a table and its partitions and children, parents first; place is root, partition or child';
 
+CREATE FUNCTION tenancy.policy_names() RETURNS text[]
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURN '{!pg_tenancy_isolation,!pg_tenancy_write_insert,!pg_tenancy_write_update,!pg_tenancy_write_delete,pg_tenancy_select,pg_tenancy_insert,pg_tenancy_update,pg_tenancy_delete}'::text[];
+COMMENT ON FUNCTION tenancy.policy_names() IS 'Administrators only: every name that a policy of ours has with some options';
+
 CREATE FUNCTION tenancy.column_number(relation regclass, column_name text) RETURNS smallint
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN (SELECT a.attnum FROM pg_attribute a

@@ -113,7 +113,8 @@ COMMENT ON FUNCTION tenancy.report_protection(regclass, jsonb) IS 'Administrator
 -- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only.
 CREATE FUNCTION tenancy.protect_table("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
-        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL)
+        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL,
+        operators boolean DEFAULT false)
     RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -125,7 +126,7 @@ BEGIN
     -- One call at a time; what a reader or writer does waits only if there is something to do.
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', "table");
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
-                                       tenant_keys, force, add_column);
+                                       tenant_keys, force, add_column, operators);
     PERFORM tenancy.check_rows("table", options, backfill);
     statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, backfill) s);
     FOREACH statement IN ARRAY statements LOOP
@@ -135,11 +136,12 @@ BEGIN
     RETURN statements <> '{}';
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant; 0A000 not an ordinary table or no uuid column; 42704 no such role or tenant; 55000 rows of unknown tenants, or permissive policies';
+COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid, boolean) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant; 0A000 not an ordinary table or no uuid column; 42704 no such role or tenant; 55000 rows of unknown tenants, or permissive policies';
 
 CREATE FUNCTION tenancy.protect_table_sql("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
-        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL)
+        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL,
+        operators boolean DEFAULT false)
     RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -148,7 +150,7 @@ DECLARE
     tag text := 'protect_table';
 BEGIN
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
-                                       tenant_keys, force, add_column);
+                                       tenant_keys, force, add_column, operators);
     PERFORM tenancy.check_rows("table", options, backfill);
     SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
       FROM tenancy.protect_statements("table", options, backfill) s;
@@ -171,4 +173,4 @@ END
 $%1$s$;$text$, tag, body);
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';
+COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid, boolean) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';

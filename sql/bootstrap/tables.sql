@@ -228,18 +228,21 @@ COMMENT ON COLUMN tenancy.member_roles.granted_by IS 'The user who granted it; N
 COMMENT ON COLUMN tenancy.member_roles.granted_at IS 'When it was granted';
 
 CREATE TABLE tenancy.operators (
-    user_id uuid PRIMARY KEY,
+    user_id uuid PRIMARY KEY
+        CONSTRAINT operators_user_id_check CHECK (user_id <> '00000000-0000-0000-0000-000000000000'),
     access text NOT NULL CONSTRAINT operators_access_check CHECK (access IN ('read', 'write')),
     expires_at timestamptz,
     reason text,
+    granted_by uuid,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE tenancy.operators IS 'Platform staff: may see (read) or also create and edit (write) tenants, nothing of their data';
+COMMENT ON TABLE tenancy.operators IS 'Platform staff: may see (read) or also create and edit (write) tenants and operators; their data only in tables protected with operators => true';
 COMMENT ON COLUMN tenancy.operators.user_id IS 'The user';
 COMMENT ON COLUMN tenancy.operators.access IS 'read or write';
 COMMENT ON COLUMN tenancy.operators.expires_at IS 'When it ends by itself; NULL is never';
 COMMENT ON COLUMN tenancy.operators.reason IS 'Why he has it';
-COMMENT ON COLUMN tenancy.operators.created_at IS 'When he got it';
+COMMENT ON COLUMN tenancy.operators.granted_by IS 'The user who granted it last; NULL if an administrator without identity did';
+COMMENT ON COLUMN tenancy.operators.created_at IS 'When he first got it';
 
 CREATE TABLE tenancy.protected_tables (
     table_id regclass PRIMARY KEY,

@@ -10,7 +10,7 @@ BEGIN
     RETURN QUERY SELECT format('DROP POLICY %I ON %s', p.polname, relation)
                    FROM pg_policy p
                   WHERE p.polrelid = relation
-                    AND p.polname IN ('!pg_tenancy_isolation', 'pg_tenancy_select', 'pg_tenancy_insert', 'pg_tenancy_update', 'pg_tenancy_delete')
+                    AND p.polname = ANY (tenancy.policy_names())
                   ORDER BY p.polname;
     IF undo ? 'enabled' AND (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = relation) THEN
         RETURN NEXT format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', relation);

@@ -9,7 +9,7 @@ use crate::rbac::Id;
 use crate::rbac::grants::Role;
 use crate::rbac::hierarchy;
 use crate::rbac::pattern::{Pattern, is_permission_name};
-use crate::session;
+use crate::session::{self, Source};
 use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
 
@@ -95,6 +95,23 @@ fn would_create_cycle(senior: pgrx::Uuid, junior: pgrx::Uuid) -> bool {
 #[pg_extern(stable, strict)]
 fn count_roles_named(name: &str, of_application: bool) -> i64 {
     cache::roles_named(name, of_application)
+}
+
+/// Whether the setting or the header of this request names a tenant that its user may not work in. A stale token, or
+/// nobody's request, is not refused by it: they see what they may.
+#[pg_extern(stable, parallel_safe)]
+fn request_is_refused() -> bool {
+    let identity = session::fresh();
+    matches!(identity.source, Source::Setting | Source::Header) && identity.tenant().is_none()
+}
+
+/// When the caller's own write access as an operator ends, by the newest state: infinity for never, NULL if he has none.
+#[pg_extern(stable)]
+fn operator_until() -> Option<TimestampWithTimeZone> {
+    let until = cache::operator_until(session::fresh().user.as_ref()?)?;
+    Some(
+        TimestampWithTimeZone::try_from(until).unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity()),
+    )
 }
 
 /// How many direct grants of a role a user has, over all tenants, by the same state.

@@ -42,9 +42,7 @@ pub fn question(call: &Call, index: usize, topic: Topic, catalogue: &Catalogue) 
         Topic::AnyPermission | Topic::AllPermissions => {
             Question::new(topic, catalogue, call.texts(index)?.iter())
         }
-        Topic::Permission | Topic::ApplicationRole | Topic::TenantRole => {
-            Question::new(topic, catalogue, std::iter::once(call.name(index)))
-        }
+        _ => Question::new(topic, catalogue, std::iter::once(call.name(index))),
     })
 }
 
@@ -73,15 +71,19 @@ fn answer(call: &mut Call, topic: Topic) -> Reply {
 
 /// A tenant that differs by row and a question that hardly does: warm, one hash probe and one bit.
 #[derive(Default)]
-struct Asked {
+pub(super) struct Asked {
     access: Option<Rc<AccessMap>>,
     question: Question,
     answers: Option<Answers>,
 }
 
 impl Asked {
+    pub(super) fn new(access: &Rc<AccessMap>, question: Question) -> Self {
+        Self { answers: access.answers(&question), access: Some(Rc::clone(access)), question }
+    }
+
     #[inline(always)]
-    fn admits(&self, tenant: &Id) -> bool {
+    pub(super) fn admits(&self, tenant: &Id) -> bool {
         let Some(access) = &self.access else { return false };
         match self.answers {
             Some(answers) => access.admits_by(tenant, answers),
@@ -104,9 +106,8 @@ fn answer_in(call: &mut Call, topic: Topic) -> Reply {
     }
     let argument = call.copy();
     let update = |asked: &mut Asked, identity: &Rc<Identity>| {
-        asked.question = question(&argument, 1, topic, &identity.access.catalogue).unwrap_or_default();
-        asked.answers = identity.access.answers(&asked.question);
-        asked.access = Some(Rc::clone(&identity.access));
+        let question = question(&argument, 1, topic, &identity.access.catalogue).unwrap_or_default();
+        *asked = Asked::new(&identity.access, question);
     };
     Reply::Bool(Site::renew(call, index, update, |asked| asked.admits(tenant)))
 }

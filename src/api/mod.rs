@@ -9,6 +9,7 @@ mod hook;
 pub(crate) mod identity;
 mod memberships;
 mod projection;
+mod reach;
 mod require;
 mod statistics;
 mod storage;

@@ -4,6 +4,7 @@ use super::layout::{GroupsTable, Tables};
 use super::{SCHEMA, Shared};
 use crate::pg::scan;
 use crate::pg::snapshot::CatalogSnapshot;
+use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rbac::access::AccessMap;
 use crate::rbac::grants::{Explanation, Role};
@@ -114,4 +115,31 @@ pub fn direct_grants_of(user: &Id, role: &Id) -> i64 {
         count += i64::from(row.uuid(t.role_id).as_ref() == Some(role))
     });
     count
+}
+
+/// Every tenant, of whatever status, in order of id.
+pub fn all_tenants() -> Vec<Id> {
+    let Some(tables) = Tables::open() else { return Vec::new() };
+    let t = &tables.tenants;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut ids = Vec::new();
+    t.table.read(&snapshot, None, |row| ids.extend(row.uuid(t.id)));
+    ids.sort_unstable();
+    ids
+}
+
+/// When the user's write access as an operator ends, by the table: the greatest moment if never, `None` if he has none
+/// now.
+pub fn operator_until(user: &Id) -> Option<i64> {
+    let tables = Tables::open()?;
+    let t = &tables.operators;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut until = None;
+    t.table.read(&snapshot, Some((t.user_id, user)), |row| {
+        let ends = row.timestamp(t.expires_at).unwrap_or(i64::MAX);
+        if row.text(t.access) == Some("write") && ends > xact::statement_timestamp() {
+            until = Some(ends);
+        }
+    });
+    until
 }

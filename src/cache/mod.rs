@@ -23,7 +23,8 @@ use store::{Keep, Store};
 pub use holders::{Kind, reached};
 pub use layout::missing_signals;
 pub use lookups::{
-    direct_grants_of, each_access, explain, junior_edges, role_closure, role_tenant, roles_named, tenant_key,
+    all_tenants, direct_grants_of, each_access, explain, junior_edges, operator_until, role_closure,
+    role_tenant, roles_named, tenant_key,
 };
 
 /// Where everything of ours is. Administrators alone can put something there.

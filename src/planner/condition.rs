@@ -5,6 +5,7 @@ use super::predicate::{Predicate, present};
 use crate::pg::function::Reply;
 use crate::pg::nodes::Expr;
 use crate::pg::support::{IndexCondition, Planning};
+use crate::rbac::reach::Reach;
 use crate::settings;
 
 /// The exact condition, within the limits of the index. One predicate of a column is enough to search by: several
@@ -22,12 +23,13 @@ pub fn index_condition(request: IndexCondition) -> Option<Reply> {
 
 /// Whether this predicate is the first of the smallest sets, and small enough; of equals, `is_member` is the last, since
 /// the others imply it. A set that is not known while planning, or empty, is taken for one tenant: the plan may be
-/// somebody else's who has some.
+/// somebody else's who has some. An operator, who
+/// reaches all, is better off without an index.
 fn is_chosen<'p>(predicate: Predicate<'p>, planning: Planning<'p>) -> bool {
-    let access = present();
+    let user = present();
     let size = |predicate: Predicate<'p>| {
-        let question = predicate.question(planning, &access);
-        question.map_or(1, |question| access.count_where(|kind| question.admits(kind)).max(1))
+        let reach = predicate.reach(planning, &user);
+        reach.map_or(1, |reach| Reach::count(&[reach], &user.access).map_or(usize::MAX, |count| count.max(1)))
     };
     let Some(rivals) = predicate.on_column(planning) else { return false };
     let smallest = rivals
@@ -39,7 +41,7 @@ fn is_chosen<'p>(predicate: Predicate<'p>, planning: Planning<'p>) -> bool {
 }
 
 /// Whether a filter says nothing beyond an index condition: it is the predicate that condition was made from, or
-/// `is_member`, which every other implies.
+/// `is_member`, which every other implies but those that admit operators.
 pub fn is_redundant(filter: Expr, condition: Expr) -> bool {
     let Some(predicate) = filter.as_function().and_then(Predicate::of) else { return false };
     let Some((column, array)) = condition.as_equals_any() else { return false };

@@ -63,14 +63,18 @@ fn topic_of(name: &str) -> Option<Topic> {
         "has_all_permissions" => Topic::AllPermissions,
         "has_role" => Topic::ApplicationRole,
         "has_tenant_role" => Topic::TenantRole,
+        "is_member_or_operator" => Topic::MemberOrOperator,
+        "is_active_or_operator" => Topic::ActiveOrOperator,
         _ => return None,
     })
 }
 
 /// The function that gives the set of tenants in which the answer is yes, and the topic it is for.
-const SETS: [(&std::ffi::CStr, Topic); 4] = [
+const SETS: [(&std::ffi::CStr, Topic); 6] = [
     (c"tenant_ids", Topic::Member),
     (c"tenant_ids_with", Topic::Permission),
     (c"tenant_ids_with_any", Topic::AnyPermission),
     (c"tenant_ids_with_all", Topic::AllPermissions),
+    (c"tenant_ids_or_all", Topic::MemberOrOperator),
+    (c"active_tenant_or_all", Topic::ActiveOrOperator),
 ];

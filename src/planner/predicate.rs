@@ -5,9 +5,9 @@ use crate::cache::SCHEMA;
 use crate::pg::nodes::{self, Expr, FunctionCall, Identity, Known, Variable};
 use crate::pg::scan;
 use crate::pg::support::{Planning, Selectivity};
-use crate::rbac::access::AccessMap;
-use crate::rbac::question::{Question, Topic};
-use crate::session;
+use crate::rbac::question::Topic;
+use crate::rbac::reach::Reach;
+use crate::session::{self, identity::Identity as User};
 use pgrx::pg_sys::{self, Oid};
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -59,9 +59,9 @@ impl<'p> Predicate<'p> {
         Some(predicates.filter(|predicate| predicate.column == self.column).collect())
     }
 
-    /// What it asks, if that is known while planning.
-    pub fn question(self, planning: Planning<'p>, access: &AccessMap) -> Option<Question> {
-        question(self.topic, self.argument, planning, access)
+    /// What it admits for this user, if that is known while planning.
+    pub fn reach(self, planning: Planning<'p>, user: &User) -> Option<Reach> {
+        reach(self.topic, self.argument, planning, user)
     }
 
     /// The call that gives all tenants for which this one says yes, if there is such a function.
@@ -85,7 +85,8 @@ impl<'p> Predicate<'p> {
             (Some(own), Some(other)) => own.equals(*other),
             (own, other) => own.is_none() && other.is_none(),
         };
-        self.is_member() || (topic == self.topic && same_argument)
+        // Operators are members of few of the tenants that they reach.
+        (self.is_member() && !topic.has_operators()) || (topic == self.topic && same_argument)
     }
 
     pub fn set_name(self) -> Option<&'static CStr> {
@@ -93,13 +94,16 @@ impl<'p> Predicate<'p> {
     }
 }
 
+/// What the set of all tenants is taken for: more than an index is searched for.
+const MOST: usize = 1_000_000;
+
 /// How many tenants a call of `tenant_ids_with(…)` or one of its kin gives at present, if that is known while
 /// planning.
 pub fn size_of_set<'p>(call: FunctionCall<'p>, planning: Planning<'p>) -> Option<usize> {
     let topic = topic_of_set(call)?;
-    let access = present();
-    let question = question(topic, call.arguments().first().copied(), planning, &access)?;
-    Some(access.count_where(|kind| question.admits(kind)))
+    let user = present();
+    let reach = reach(topic, call.arguments().first().copied(), planning, &user)?;
+    Some(Reach::count(&[reach], &user.access).unwrap_or(MOST))
 }
 
 /// The topic of a function that gives a set.
@@ -108,23 +112,18 @@ fn topic_of_set(call: FunctionCall) -> Option<Topic> {
     SETS.into_iter().find(|(set, _)| set.to_bytes() == name.as_bytes()).map(|(_, topic)| topic)
 }
 
-/// What the present user holds. Read while planning, for estimates only.
-pub fn present() -> Rc<AccessMap> {
-    Rc::clone(&session::fresh().access)
+/// The present user. Read while planning, for estimates only.
+pub fn present() -> Rc<User> {
+    session::fresh()
 }
 
-fn question<'p>(
-    topic: Topic,
-    argument: Option<Expr<'p>>,
-    planning: Planning<'p>,
-    access: &AccessMap,
-) -> Option<Question> {
-    let catalogue = &access.catalogue;
-    let Some(argument) = argument else { return Some(Question::new(topic, catalogue, std::iter::empty())) };
+fn reach<'p>(topic: Topic, argument: Option<Expr<'p>>, planning: Planning<'p>, user: &User) -> Option<Reach> {
+    let (access, active) = (&user.access, user.tenant());
+    let Some(argument) = argument else { return Some(Reach::new(topic, access, active, std::iter::empty())) };
     match planning.estimate(argument) {
         Known::Unknown => None,
-        Known::Null => Some(Question::Never),
-        Known::Text(name) => Some(Question::new(topic, catalogue, std::iter::once(Some(name)))),
-        Known::Texts(names) => Some(Question::new(topic, catalogue, names.iter())),
+        Known::Null => Some(Reach::default()),
+        Known::Text(name) => Some(Reach::new(topic, access, active, std::iter::once(Some(name)))),
+        Known::Texts(names) => Some(Reach::new(topic, access, active, names.iter())),
     }
 }

@@ -4,8 +4,8 @@ use super::predicate::{Predicate, present};
 use crate::pg::function::Reply;
 use crate::pg::statistics::Statistics;
 use crate::pg::support::Selectivity;
-use crate::rbac::access::{Access, AccessMap};
-use crate::rbac::question::Question;
+use crate::rbac::access::AccessMap;
+use crate::rbac::reach::Reach;
 
 /// The planner multiplies what conditions give, as if they were independent. Predicates on one column are not, so
 /// each answers for what it adds to those before it, and for nothing beside an equality.
@@ -17,33 +17,32 @@ pub fn of_tenants(request: Selectivity) -> Option<Reply> {
     let planning = request.planning();
     let Some(predicates) = asked.on_column(planning) else { return Some(request.answer(1.0)) };
     let statistics = planning.statistics(asked.tenant, request.relation())?;
-    let access = present();
-    let question = |predicate: Predicate| predicate.question(planning, &access).unwrap_or_default();
-    let before = predicates.iter().position(|predicate| predicate.identity == asked.identity).unwrap_or(0);
-    let mut questions: Vec<Question> = predicates.iter().take(before).map(|p| question(*p)).collect();
-    let given = part(&questions, &access, &statistics);
-    questions.push(question(asked));
-    Some(request.answer(part(&questions, &access, &statistics) / given.max(f64::MIN_POSITIVE)))
+    let user = present();
+    let access = &user.access;
+    let reach = |predicate: Predicate| predicate.reach(planning, &user).unwrap_or_default();
+    // One that stands in an OR comes after all of them.
+    let position = predicates.iter().position(|predicate| predicate.identity == asked.identity);
+    let before = position.unwrap_or(predicates.len());
+    let mut reaches: Vec<Reach> = predicates.iter().take(before).map(|p| reach(*p)).collect();
+    let given = part(&reaches, access, &statistics);
+    reaches.push(reach(asked));
+    Some(request.answer(part(&reaches, access, &statistics) / given.max(f64::MIN_POSITIVE)))
 }
 
-/// The part of the rows whose tenant all questions admit: exact for the most common tenants, the average of the
+/// The part of the rows whose tenant all predicates admit: exact for the most common tenants, the average of the
 /// others for the rest, as the planner estimates an IN list (eqsel, utils/adt/selfuncs.c), but by walking over the
 /// common tenants instead of the set. A user of no tenant is taken for one of an average tenant: the plan may
 /// serve others.
-fn part(questions: &[Question], access: &AccessMap, statistics: &Statistics) -> f64 {
-    if questions.is_empty() {
-        return 1.0;
-    }
-    let admits_all = |access: &Access| questions.iter().all(|question| question.admits(access));
+fn part(reaches: &[Reach], access: &AccessMap, statistics: &Statistics) -> f64 {
+    let Some(tenants) = Reach::count(reaches, access) else { return 1.0 };
     let (mut common, mut admitted, mut matched) = (0.0, 0.0, 0);
     for (tenant, fraction) in &statistics.common {
         common += fraction;
-        if access.member(tenant).is_some_and(admits_all) {
+        if reaches.iter().all(|reach| reach.admits(tenant, access.member(tenant))) {
             admitted += fraction;
             matched += 1;
         }
     }
-    let tenants = access.count_where(admits_all);
     if tenants == 0 {
         return (1.0 - statistics.null_fraction) / statistics.distinct;
     }

@@ -63,7 +63,8 @@ pub struct Role {
     pub juniors: Vec<Id>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Ordered: who may write may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OperatorAccess {
     Read,
     Write,

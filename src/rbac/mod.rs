@@ -9,6 +9,7 @@ pub mod grants;
 pub mod hierarchy;
 pub mod pattern;
 pub mod question;
+pub mod reach;
 pub mod resolution;
 
 /// A uuid as Postgres stores it. Tenants, users, roles and groups are all keyed so.

@@ -16,6 +16,17 @@ pub enum Topic {
     AllPermissions,
     ApplicationRole,
     TenantRole,
+    /// A member, or an operator with the access named: what operators reach is more than questions can say, see `Reach`.
+    MemberOrOperator,
+    /// The active tenant, or any for such an operator.
+    ActiveOrOperator,
+}
+
+impl Topic {
+    /// Whether operators reach more than their memberships.
+    pub fn has_operators(self) -> bool {
+        matches!(self, Self::MemberOrOperator | Self::ActiveOrOperator)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +55,7 @@ impl Question {
         let bit = |name| text(name).and_then(|name| catalogue.bit(name));
         match topic {
             Topic::Member => Self::Member,
+            Topic::MemberOrOperator | Topic::ActiveOrOperator => Self::Never,
             Topic::Visible => Self::Visible,
             Topic::Permission => names.next().and_then(bit).map_or(Self::Never, Self::Permission),
             Topic::AnyPermission => Self::Any(names.filter_map(bit).collect()),

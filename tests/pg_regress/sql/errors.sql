@@ -36,6 +36,8 @@ SELECT pg_temp.raised(actor, command) FROM (VALUES
     ('manager', $$SELECT tenancy.set_tenant_status($T, 'active')$$), ('manager', $$SELECT tenancy.drop_tenant($T)$$), ('manager', $$SELECT tenancy.create_permission('err.x')$$),
     ('manager', $$SELECT tenancy.grant_role($T, 'e1100000-0000-0000-0000-000000000001', 'err_role')$$), ('manager', $$SELECT tenancy.act_as('e1100000-0000-0000-0000-000000000001')$$),
     ('administrator', $$SELECT tenancy.grant_permission('owner', 'err.read')$$), ('administrator', $$SELECT tenancy.drop_role('owner', cascade => true)$$),
+    ('manager', $$SELECT tenancy.grant_operator('e1100000-0000-0000-0000-000000000002', 'read')$$), ('administrator', $$SELECT tenancy.grant_operator(NULL, 'read')$$),
+    ('administrator', $$SELECT tenancy.grant_operator('e1100000-0000-0000-0000-000000000002', 'x')$$), ('administrator', $$SELECT tenancy.grant_operator('e1100000-0000-0000-0000-000000000002', 'read', '2020-01-01')$$),
     ('administrator', $$SELECT tenancy.create_tenant('Err')$$), ('administrator', $$SELECT tenancy.create_tenant('err-x', '')$$), ('administrator', $$SELECT tenancy.create_tenant('err-x', metadata => '[]')$$),
     ('administrator', $$SELECT tenancy.create_tenant('err-x', owner => '00000000-0000-0000-0000-000000000000')$$), ('administrator', $$SELECT tenancy.set_tenant_status($T, 'x')$$), ('administrator', $$SELECT tenancy.set_member_status($T, 'e1100000-0000-0000-0000-000000000001', 'x')$$),
     ('administrator', $$SELECT tenancy.add_member($T, NULL)$$), ('administrator', $$SELECT tenancy.grant_role($T, NULL, 'err_role')$$), ('administrator', $$SELECT tenancy.grant_role($T, 'e1100000-0000-0000-0000-000000000001', 'err_role', '2020-01-01')$$),

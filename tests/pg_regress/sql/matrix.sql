@@ -67,6 +67,8 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('member_roles, his own row', 'DELETE', 'roles.assign', $$DELETE FROM tenancy.member_roles WHERE user_id = tenancy.current_user_id()$$),
     ('operators', 'SELECT', 'members.read', $$user_id = '@05'$$), ('operators', 'INSERT', 'members.assign', $$INSERT INTO tenancy.operators (user_id, access) VALUES ('@01', 'read')$$),
     ('operators', 'UPDATE', 'members.assign', $$UPDATE tenancy.operators SET access = 'write' WHERE user_id = '@09'$$), ('operators', 'DELETE', 'members.assign', $$DELETE FROM tenancy.operators WHERE user_id = '@09'$$),
+    ('operators, his own row', 'UPDATE', 'members.assign', $$UPDATE tenancy.operators SET expires_at = NULL WHERE user_id = tenancy.current_user_id()$$),
+    ('operators, his own row', 'DELETE', 'members.assign', $$DELETE FROM tenancy.operators WHERE user_id = tenancy.current_user_id()$$),
     ('protected_tables', 'SELECT', 'tenant.edit', $$true$$), ('protected_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.protected_tables (table_id, root_id) VALUES ('pg_class', 'pg_class')$$),
     ('protected_tables', 'UPDATE', 'tenant.edit', $$UPDATE tenancy.protected_tables SET options = '{}' WHERE false$$), ('protected_tables', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.protected_tables WHERE false$$),
     ('cache_signal', 'SELECT', 'tenant.edit', $$true$$),
