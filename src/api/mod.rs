@@ -5,6 +5,7 @@ mod administration;
 pub(crate) mod checks;
 mod claims;
 mod diagnosis;
+mod email;
 mod hook;
 pub(crate) mod identity;
 mod memberships;
