@@ -17,6 +17,11 @@ extension_sql_file!(
     name = "policies",
     requires = ["guards", api::administration::is_administrator]
 );
+extension_sql_file!(
+    "../sql/bootstrap/auto_assignment.sql",
+    name = "auto_assignment",
+    requires = ["policies", api::email::email_pattern_problem]
+);
 extension_sql_file!("../sql/bootstrap/manage_tenants.sql", name = "manage_tenants", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/manage_members.sql",
@@ -78,6 +83,7 @@ extension_sql_file!(
     name = "native_comments",
     requires = [
         "helpers",
+        api::email::email_pattern_problem,
         api::require::require_permission,
         api::require::require_permission_in,
         api::administration::is_administrator,

@@ -13,6 +13,7 @@ pub static SOLE_TENANT: Flag = Flag::new(true);
 pub static REQUIRE_EXP: Flag = Flag::new(false);
 pub static OWN_CLAIMS_SETTING: Flag = Flag::new(true);
 pub static SELF_SERVICE: Flag = Flag::new(false);
+static AUTO_ASSIGNMENT: Flag = Flag::new(true);
 pub static ALLOW_TENANT_CHANGE: Flag = Flag::new(false);
 pub static MAX_OWNED_TENANTS: Number = Number::new(5);
 pub static LEGACY_CLAIMS: Flag = Flag::new(false);
@@ -116,6 +117,11 @@ pub fn define() {
     SELF_SERVICE.define(
         c"tenancy.self_service",
         c"Whether any identified user may create tenants of his own.",
+        Who::Superuser,
+    );
+    AUTO_ASSIGNMENT.define(
+        c"tenancy.auto_assignment",
+        c"Whether who signs up becomes a member of the tenant that takes in his e-mail address.",
         Who::Superuser,
     );
     MAX_OWNED_TENANTS.define(

@@ -9,7 +9,7 @@ CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
     SELECT 'USAGE ON SCHEMA tenancy'
     UNION ALL
     SELECT p FROM unnest(ARRAY[
-        'SELECT, UPDATE (name, slug, metadata, status, key) ON tenancy.tenants',
+        'SELECT, UPDATE (name, slug, metadata, status, key, email_domains, email_pattern, default_roles) ON tenancy.tenants',
         'SELECT, INSERT (tenant_id, user_id, status), UPDATE (status), DELETE ON tenancy.members',
         'SELECT ON tenancy.permissions',
         'SELECT, INSERT (tenant_id, name, description), UPDATE (name, description), DELETE ON tenancy.roles',
