@@ -19,7 +19,7 @@ COMMENT ON FUNCTION tenancy.email_matches(text, text[], text) IS 'Whether an add
 
 ALTER TABLE tenancy.tenants
     ADD CONSTRAINT tenants_email_domains_check
-        CHECK (tenancy.are_email_domains(email_domains) AND lower(email_domains::text) = email_domains::text
+        CHECK (tenancy.are_email_domains(email_domains) AND lower(email_domains::text COLLATE "C") = email_domains::text
                AND cardinality(email_domains) <= 100),
     ADD CONSTRAINT tenants_email_pattern_check CHECK (tenancy.is_email_pattern(email_pattern)),
     ADD CONSTRAINT tenants_default_roles_check
@@ -98,7 +98,7 @@ BEGIN
             HINT = 'SELECT name FROM tenancy.roles lists the roles you may use.';
     END IF;
     -- Domains in one order and once, so that setting the same again changes nothing.
-    SELECT coalesce(array_agg(DISTINCT lower(d) COLLATE "C"), '{}') INTO email_domains FROM unnest(email_domains) d;
+    SELECT coalesce(array_agg(DISTINCT lower(d COLLATE "C")), '{}') INTO email_domains FROM unnest(email_domains) d;
     IF (was.email_domains, was.email_pattern, was.default_roles)
        IS NOT DISTINCT FROM (email_domains, email_pattern, default_roles) THEN
         RETURN false;
