@@ -1,6 +1,8 @@
 -- Which tenant takes in whom by e-mail address: what the columns of tenants may hold, and setting them. What happens
 -- at sign-up stands in assign_users.sql.
 
+COMMENT ON FUNCTION tenancy.email_pattern_problem(text) IS 'Why a text is no pattern for addresses; NULL if it is one';
+
 CREATE FUNCTION tenancy.is_email_domain(domain text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'tenancy_is_email_domain';
 COMMENT ON FUNCTION tenancy.is_email_domain(text) IS 'Whether a text is a domain that addresses can be compared with: two labels or more, in ASCII';

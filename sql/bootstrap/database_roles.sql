@@ -19,6 +19,8 @@ CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
         'SELECT, INSERT (tenant_id, group_id, user_id), DELETE ON tenancy.group_members',
         'SELECT, INSERT (tenant_id, group_id, role_id), DELETE ON tenancy.group_roles',
         'SELECT, INSERT (tenant_id, user_id, role_id, expires_at), UPDATE (expires_at), DELETE ON tenancy.member_roles',
+        'SELECT, UPDATE (first_name, last_name, display_name, salutation, title, avatar_url, website_url, time_zone, language, birthday_date, phone) ON tenancy.user_profiles',
+        'SELECT ON tenancy.colleagues',
         'SELECT ON tenancy.operators',
         'SELECT, INSERT (user_id, tenant_id), UPDATE (tenant_id), DELETE ON tenancy.active_tenants'
     ]) p

@@ -15,4 +15,3 @@ COMMENT ON FUNCTION tenancy.cache_stats() IS 'This backend''s cache: users kept,
 COMMENT ON FUNCTION tenancy.diagnose() IS 'Explains the present identity as rows (topic, finding, hint): claims, user, active tenant, memberships, roles and where each comes from, permissions, settings';
 COMMENT ON FUNCTION tenancy.sync_users(uuid[]) IS 'Administrators only: projects the claims of these users into the users table, all in one statement. Returns how many were wrong';
 COMMENT ON FUNCTION tenancy.projected_claims(uuid[]) IS 'Administrators only: what the claims of these users are, by the newest committed state and one''s own changes';
-COMMENT ON FUNCTION tenancy.email_pattern_problem(text) IS 'Why a text is no pattern for addresses; NULL if it is one';

@@ -102,18 +102,18 @@ COMMENT ON FUNCTION tenancy.create_profile() IS 'Trigger function: a new user ge
 CREATE FUNCTION tenancy.keep_profile() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    user_id uuid;
+    owner uuid;
     written jsonb;
     kept jsonb;
 BEGIN
-    EXECUTE format('SELECT ($1).%I, ($1).%I', TG_ARGV[0], TG_ARGV[1]) INTO user_id, written USING NEW;
-    SELECT tenancy.with_profile(written, p) INTO kept FROM tenancy.user_profiles p WHERE p.user_id = keep_profile.user_id;
+    EXECUTE format('SELECT ($1).%I, ($1).%I', TG_ARGV[0], TG_ARGV[1]) INTO owner, written USING NEW;
+    SELECT tenancy.with_profile(written, p) INTO kept FROM tenancy.user_profiles p WHERE p.user_id = owner;
     IF FOUND AND kept IS DISTINCT FROM written THEN
         NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[1], kept));
     END IF;
     RETURN NEW;
 EXCEPTION WHEN OTHERS THEN
-    PERFORM tenancy.survive_failure('profile', user_id, SQLSTATE, SQLERRM);
+    PERFORM tenancy.survive_failure('profile', owner, SQLSTATE, SQLERRM);
     RETURN NEW;
 END
 $$;

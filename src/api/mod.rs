@@ -9,6 +9,7 @@ mod email;
 mod hook;
 pub(crate) mod identity;
 mod memberships;
+mod profiles;
 mod projection;
 mod require;
 mod statistics;
