@@ -4,19 +4,19 @@
 COMMENT ON FUNCTION tenancy.is_time_zone(text) IS 'Whether pg_timezone_names has the name, which a backend reads once';
 
 CREATE FUNCTION tenancy.is_language_tag(tag text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     RETURN length(tag) <= 64
        AND tag COLLATE "C" ~ '^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*(-[a-wyz0-9](-[A-Za-z0-9]{2,8})+)*(-x(-[A-Za-z0-9]{1,8})+)?$';
 COMMENT ON FUNCTION tenancy.is_language_tag(text) IS 'Whether a text has the shape of a BCP 47 language tag, in its usual case: en, en-US, zh-Hant-TW';
 
 CREATE FUNCTION tenancy.is_web_address(address text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     RETURN length(address) <= 2000 AND address COLLATE "C" ~ '^https?://[^[:space:][:cntrl:]<>"]+$';
 COMMENT ON FUNCTION tenancy.is_web_address(text) IS 'Whether a text is an http or https address, and so no script';
 
 -- A line of text that a person may be called by or has.
 CREATE FUNCTION tenancy.is_profile_text(line text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     RETURN length(line) BETWEEN 1 AND 200 AND line !~ '[[:cntrl:]]';
 COMMENT ON FUNCTION tenancy.is_profile_text(text) IS 'Whether a text is one line of 1 to 200 characters';
 

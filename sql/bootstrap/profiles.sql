@@ -3,7 +3,7 @@
 
 -- The keys of ours in the user metadata: all of a profile but whose it is.
 CREATE FUNCTION tenancy.profile_keys() RETURNS text[]
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     RETURN '{first_name,last_name,display_name,salutation,title,avatar_url,website_url,time_zone,language,birthday_date,phone,created_at,updated_at}'::text[];
 COMMENT ON FUNCTION tenancy.profile_keys() IS 'Administrators only: the keys of the user metadata that profiles own';
 

@@ -6,7 +6,7 @@
 \set c '''a5510000-0000-0000-0000-00000000000c'''
 CREATE ROLE as_auth_admin NOLOGIN;
 CREATE SCHEMA as_auth AUTHORIZATION as_auth_admin;
-CREATE TABLE as_auth.users (id uuid PRIMARY KEY, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb, updated_at timestamptz);
+CREATE TABLE as_auth.users (id uuid PRIMARY KEY, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb, updated_at timestamptz, raw_app_meta_data jsonb);
 ALTER TABLE as_auth.users OWNER TO as_auth_admin;
 INSERT INTO tenancy.tenants (id, slug, name, created_at) VALUES (:b, 'asu-b', 'B', '2020-01-02'), (:a, 'asu-a', 'A', '2020-01-01'), (:c, 'asu-c', 'C', '2020-01-03');
 SELECT tenancy.create_permission('asu.read') IS NOT NULL, tenancy.create_role('asu_reader', '{asu.read}') IS NOT NULL, tenancy.create_role('asu own', '{asu.read}', :a) IS NOT NULL, tenancy.create_role('asu_gone') IS NOT NULL;
@@ -39,7 +39,8 @@ SELECT tenancy.set_auto_assignment(:a, '{a.example}', '.*@(b|both)\.example', '{
 SELECT pg_temp.sign_up(1, 'Ann@A.example') AS by_domain_of_two_the_first_created, pg_temp.sign_up(2, 'bob@b.example') AS domain_before_pattern, pg_temp.sign_up(3, 'cy@late.example') AS by_pattern,
        pg_temp.sign_up(4, 'dan@elsewhere.example') AS nobodys, pg_temp.sign_up(5, 'eve@sub.a.example') AS not_below, pg_temp.sign_up(6, 'a@evil.example@a.example') AS two_ats,
        pg_temp.sign_up(7, NULL) AS no_address, pg_temp.sign_up(8, repeat('x', 240) || '@a.example') AS no_address_either;
--- Roles are held at once; the grant is nobody's.
+-- Roles are held at once, and projected for the token; the grant is nobody's.
+SELECT raw_app_meta_data FROM as_auth.users WHERE id = pg_temp.id(1);
 SELECT granted_by FROM tenancy.member_roles WHERE user_id = pg_temp.id(1) GROUP BY 1;
 BEGIN; SELECT tenancy.act_as(pg_temp.id(1)); SELECT tenancy.has_permission('asu.read'), tenancy.current_tenant_id() = :a AS in_a; COMMIT;
 

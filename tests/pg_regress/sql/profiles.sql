@@ -5,7 +5,7 @@
 SET timezone = 'UTC';
 CREATE ROLE pf_auth_admin NOLOGIN;
 CREATE SCHEMA pf_auth;
-CREATE TABLE pf_auth.users (id uuid PRIMARY KEY, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb, updated_at timestamptz);
+CREATE TABLE pf_auth.users (id uuid PRIMARY KEY, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb, updated_at timestamptz, raw_app_meta_data jsonb);
 GRANT USAGE ON SCHEMA pf_auth TO pf_auth_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pf_auth.users TO pf_auth_admin;
 CREATE FUNCTION pg_temp.id(n int) RETURNS uuid LANGUAGE sql AS $$ SELECT ('bf000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid $$;
