@@ -18,13 +18,11 @@ CREATE FUNCTION tenancy.tenant_for_email(email text) RETURNS uuid
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     chosen uuid;
+    domain text := lower(split_part(left(email, 400), '@', 2) COLLATE "C");
 BEGIN
-    IF length(email) > 320 THEN
-        RETURN NULL;
-    END IF;
     SELECT t.id INTO chosen FROM tenancy.tenants t
      WHERE t.status = 'active' AND t.email_domains <> '{}'
-       AND t.email_domains @> ARRAY[lower(split_part(email, '@', 2) COLLATE "C")]
+       AND t.email_domains @> ARRAY[domain]
        AND tenancy.email_matches(email, t.email_domains, NULL)
      ORDER BY t.created_at, t.id LIMIT 1;
     IF chosen IS NULL THEN

@@ -67,7 +67,7 @@ BEGIN
         missing := tenancy.missing_role_for_operator(tenant, default_roles);
     END IF;
     SELECT t.email_domains, t.email_pattern, t.default_roles INTO was
-      FROM tenancy.tenants t WHERE t.id = tenant FOR UPDATE;
+      FROM tenancy.tenants t WHERE t.id = tenant FOR NO KEY UPDATE; -- sign-ups go on meanwhile
     IF NOT FOUND THEN
         RAISE EXCEPTION 'tenant does not exist' USING ERRCODE = '42704',
             HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
