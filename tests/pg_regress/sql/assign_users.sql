@@ -66,7 +66,9 @@ UPDATE as_auth.users SET email_confirmed_at = now() WHERE id = pg_temp.id(12);
 SELECT pg_temp.memberships(12) AS as_he_was;
 -- Only active tenants take in.
 SELECT s AS status_of_a, tenancy.set_tenant_status(:a, s), pg_temp.sign_up(20 + n::int, 'mo@a.example') AS next_one, pg_temp.sign_up(30 + n::int, 'ned@b.example') FROM unnest(ARRAY['read_only', 'suspended', 'archived']) WITH ORDINALITY v (s, n);
-SELECT tenancy.set_tenant_status(:a, 'active');
+SELECT tenancy.set_tenant_status(:a, 'active'), tenancy.set_tenant_status(:c, 'suspended');
+SELECT pg_temp.sign_up(39, 'nel@late.example') AS by_pattern_neither;
+SELECT tenancy.set_tenant_status(:c, 'active');
 SELECT * FROM pg_temp.failures();
 
 -- A default role that is gone: the others are given, and it is recorded.

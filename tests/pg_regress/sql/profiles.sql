@@ -151,6 +151,10 @@ SELECT pg_temp.attempt(1, $$INSERT INTO tenancy.user_profiles (user_id) VALUES (
 -- A profile goes with its user.
 DELETE FROM pf_auth.users WHERE id = pg_temp.id(6);
 SELECT pg_temp.profile(6) AS gone;
+-- Also where a restore left the foreign key out; attach_users() puts it back.
+ALTER TABLE tenancy.user_profiles DROP CONSTRAINT user_profiles_user_id_fkey;
+DELETE FROM pf_auth.users WHERE id = pg_temp.id(20);
+SELECT pg_temp.profile(20) AS gone, tenancy.attach_users('pf_auth.users') AS mended, tenancy.enable_profiles() AS nothing_else;
 
 -- Off: nothing is made or copied any more, and what there is stays; on again: all is made good.
 SELECT tenancy.disable_profiles(), tenancy.disable_profiles() AS again;
