@@ -94,6 +94,8 @@ ALTER TABLE tenancy.user_profiles RENAME COLUMN user_id TO was_user_id;
 SELECT pg_temp.as_auth(format($$UPDATE pf_auth.users SET raw_user_meta_data = '{"a":1}' WHERE id = %L$$, pg_temp.id(2)));
 ALTER TABLE tenancy.user_profiles RENAME COLUMN was_user_id TO user_id;
 SELECT * FROM pg_temp.failures();
+SELECT tenancy.enable_profiles() AS mended;
+SELECT pg_temp.equal(2);
 
 -- The default picture: none, by id, or by address if asked for.
 SELECT template, set_config('tenancy.profile_avatar_url', template, false) = template AS set, pg_temp.sign_up(29 + n::int, '{}') ->> 'avatar_url' AS avatar
