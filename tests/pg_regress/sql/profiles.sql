@@ -5,7 +5,8 @@
 SET timezone = 'UTC';
 CREATE ROLE pf_auth_admin NOLOGIN;
 CREATE SCHEMA pf_auth;
-CREATE TABLE pf_auth.users (id uuid PRIMARY KEY, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb, updated_at timestamptz, raw_app_meta_data jsonb);
+CREATE TABLE pf_auth.users (id uuid PRIMARY KEY, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb, updated_at timestamptz, raw_app_meta_data jsonb,
+    confirmed_at timestamptz GENERATED ALWAYS AS (email_confirmed_at) STORED, is_anonymous boolean NOT NULL DEFAULT false, "odd Name" int[] DEFAULT $${1,2}$$);
 GRANT USAGE ON SCHEMA pf_auth TO pf_auth_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pf_auth.users TO pf_auth_admin;
 CREATE FUNCTION pg_temp.id(n int) RETURNS uuid LANGUAGE sql AS $$ SELECT ('bf000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid $$;
@@ -70,7 +71,8 @@ SELECT updated_at > :'at' AS later, updated_at > created_at AS than_creation FRO
 -- GoTrue writes the whole column from a copy it read before, or what a user asked it to: ours comes back, the rest is his.
 SELECT pg_temp.as_auth(format($$UPDATE pf_auth.users SET raw_user_meta_data = '{"full_name":"Bobby","title":"King","avatar_url":"https://evil.example/x","new":1}', updated_at = now() WHERE id = %L$$, pg_temp.id(2)));
 SELECT pg_temp.metadata(2), pg_temp.equal(2);
-SELECT pg_temp.as_auth(format($$UPDATE pf_auth.users SET raw_user_meta_data = NULL WHERE id = %L$$, pg_temp.id(2)));
+SELECT pg_temp.as_auth(format($$UPDATE pf_auth.users SET raw_user_meta_data = NULL, email_confirmed_at = '2026-01-01', is_anonymous = true WHERE id = %L$$, pg_temp.id(2)));
+SELECT email, confirmed_at = '2026-01-01' AS generated, is_anonymous, "odd Name" FROM pf_auth.users WHERE id = pg_temp.id(2);
 SELECT pg_temp.metadata(2), pg_temp.equal(2);
 SELECT pg_temp.as_auth(format($$UPDATE pf_auth.users SET raw_user_meta_data = '[]' WHERE id = %L$$, pg_temp.id(2))), pg_temp.metadata(2) AS before_it;
 SELECT pg_temp.metadata(2) AS no_object_is_left_alone;
