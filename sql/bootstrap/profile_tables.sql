@@ -1,5 +1,5 @@
 -- Public profiles of users, optional (enable_profiles). Values that a restore may find changed in the world, such as
--- time zones, are checked when they are set (profiles.sql) and not by constraints.
+-- time zones, are checked when they are set (guard_profile) and not by constraints.
 
 COMMENT ON FUNCTION tenancy.is_time_zone(text) IS 'Whether pg_timezone_names has the name, which a backend reads once';
 
