@@ -17,6 +17,11 @@ extension_sql_file!(
     name = "policies",
     requires = ["guards", api::administration::is_administrator]
 );
+extension_sql_file!(
+    "../sql/bootstrap/auto_assignment.sql",
+    name = "auto_assignment",
+    requires = ["policies", api::email::email_pattern_problem]
+);
 extension_sql_file!("../sql/bootstrap/manage_tenants.sql", name = "manage_tenants", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/manage_members.sql",
@@ -81,7 +86,22 @@ extension_sql_file!(
     name = "unprotect_table",
     requires = ["protect_partitions"]
 );
-extension_sql_file!("../sql/bootstrap/attach_users.sql", name = "attach_users", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/assign_users.sql",
+    name = "assign_users",
+    requires = ["auto_assignment", "users_tables"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/profile_tables.sql",
+    name = "profile_tables",
+    requires = ["policies", api::profiles::is_time_zone]
+);
+extension_sql_file!(
+    "../sql/bootstrap/attach_users.sql",
+    name = "attach_users",
+    requires = ["assign_users", "profile_tables"]
+);
+extension_sql_file!("../sql/bootstrap/profiles.sql", name = "profiles", requires = ["attach_users"]);
 extension_sql_file!("../sql/bootstrap/active_tenant.sql", name = "active_tenant", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/sync_claims.sql",

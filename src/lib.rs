@@ -5,6 +5,7 @@ mod api;
 mod bootstrap;
 mod cache;
 mod claims;
+mod email;
 mod error;
 mod pg;
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub static SOLE_TENANT: Flag = Flag::new(true);
 pub static REQUIRE_EXP: Flag = Flag::new(false);
 pub static OWN_CLAIMS_SETTING: Flag = Flag::new(true);
 pub static SELF_SERVICE: Flag = Flag::new(false);
+static AUTO_ASSIGNMENT: Flag = Flag::new(true);
+static PROFILE_AVATAR_URL: Text = Text::new();
 pub static ALLOW_TENANT_CHANGE: Flag = Flag::new(false);
 pub static MAX_OWNED_TENANTS: Number = Number::new(5);
 static NEXT_PRE_REQUEST: Text = Text::new();
@@ -118,6 +120,18 @@ pub fn define() {
         c"tenancy.self_service",
         c"Whether any identified user may create tenants of his own.",
         Who::Superuser,
+    );
+    AUTO_ASSIGNMENT.define(
+        c"tenancy.auto_assignment",
+        c"Whether who signs up becomes a member of the tenant that takes in his e-mail address.",
+        Who::Superuser,
+    );
+    PROFILE_AVATAR_URL.define(
+        c"tenancy.profile_avatar_url",
+        c"Address of a new profile's picture, with {user_id}, {user_md5} or {email_md5}; empty for none.",
+        c"",
+        Who::Superuser,
+        false,
     );
     MAX_OWNED_TENANTS.define(
         c"tenancy.max_owned_tenants",

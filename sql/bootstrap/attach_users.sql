@@ -21,7 +21,25 @@ CREATE FUNCTION tenancy.users_triggers(attached tenancy.users_table) RETURNS TAB
     SELECT '~pg_tenancy_claims',
            format('BEFORE INSERT OR UPDATE OF %I ON %s FOR EACH ROW EXECUTE FUNCTION tenancy.keep_claims(%L, %L)',
                   attached.app_metadata_column, attached.relation, attached.id_column, attached.app_metadata_column)
-     WHERE attached.app_metadata_column IS NOT NULL;
+     WHERE attached.app_metadata_column IS NOT NULL
+    UNION ALL
+    SELECT '~pg_tenancy_assign_' || v.event,
+           format('AFTER %s ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION tenancy.assign_user(%L, %L)', v.event, attached.relation,
+                  CASE WHEN v.event = 'update' THEN format('NOT (%s) AND ', tenancy.is_confirmed_sql(attached, 'OLD')) ELSE '' END
+                  || tenancy.is_confirmed_sql(attached, 'NEW'),
+                  attached.id_column, attached.email_column)
+      FROM (VALUES ('insert'), ('update')) v (event)
+     WHERE attached.email_column IS NOT NULL AND attached.email_confirmed_column IS NOT NULL
+    UNION ALL
+    SELECT '~pg_tenancy_create_profile',
+           format('AFTER INSERT ON %s FOR EACH ROW EXECUTE FUNCTION tenancy.create_profile(%L, %L, %L)', attached.relation,
+                  attached.id_column, coalesce(attached.user_metadata_column, ''), coalesce(attached.email_column, ''))
+     WHERE attached.profiles
+    UNION ALL
+    SELECT '~pg_tenancy_keep_profile',
+           format('BEFORE UPDATE OF %I ON %s FOR EACH ROW EXECUTE FUNCTION tenancy.keep_profile(%L, %L)',
+                  attached.user_metadata_column, attached.relation, attached.id_column, attached.user_metadata_column)
+     WHERE attached.profiles AND attached.user_metadata_column IS NOT NULL;
     END;
 COMMENT ON FUNCTION tenancy.users_triggers(tenancy.users_table) IS 'Administrators only: the triggers that an attached users table has, each as the end of a CREATE TRIGGER';
 
@@ -33,6 +51,7 @@ BEGIN
     EXECUTE format('SELECT array_agg(%I) FROM gone', TG_ARGV[0]) INTO ids;
     DELETE FROM tenancy.members m WHERE m.user_id = ANY (ids);
     DELETE FROM tenancy.operators o WHERE o.user_id = ANY (ids);
+    DELETE FROM tenancy.user_profiles p WHERE p.user_id = ANY (ids);
     DELETE FROM tenancy.sync_failures f WHERE f.user_id = ANY (ids);
     RETURN NULL;
 END
@@ -107,7 +126,8 @@ CREATE FUNCTION tenancy.users_references() RETURNS TABLE (relation regclass, nam
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     SELECT v.relation, v.name FROM (VALUES ('tenancy.members'::regclass, 'members_user_id_fkey'),
-                                           ('tenancy.operators', 'operators_user_id_fkey')) v (relation, name);
+                                           ('tenancy.operators', 'operators_user_id_fkey'),
+                                           ('tenancy.user_profiles', 'user_profiles_user_id_fkey')) v (relation, name);
     END;
 COMMENT ON FUNCTION tenancy.users_references() IS 'Administrators only: the foreign keys that attach_users adds';
 
@@ -133,7 +153,7 @@ BEGIN
         tenancy.optional_column(users, email_confirmed_column, '{timestamptz,timestamp,boolean}', 'assigning users when their address is confirmed'),
         tenancy.optional_column(users, app_metadata_column, '{jsonb}', 'the projection of claims'),
         tenancy.optional_column(users, user_metadata_column, '{jsonb}', 'copying profiles'),
-        coalesce(known.attached_at, now()));
+        coalesce(known.profiles, false), coalesce(known.attached_at, now()));
     FOR item IN SELECT * FROM tenancy.users_references() LOOP
         CONTINUE WHEN EXISTS (SELECT FROM pg_constraint c
                                WHERE c.conrelid = item.relation AND c.conname = item.name AND c.confrelid = users

@@ -9,7 +9,7 @@ CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
     SELECT 'USAGE ON SCHEMA tenancy'
     UNION ALL
     SELECT p FROM unnest(ARRAY[
-        'SELECT, UPDATE (name, slug, metadata, status, key) ON tenancy.tenants',
+        'SELECT, UPDATE (name, slug, metadata, status, key, email_domains, email_pattern, default_roles) ON tenancy.tenants',
         'SELECT, INSERT (tenant_id, user_id, status), UPDATE (status), DELETE ON tenancy.members',
         'SELECT ON tenancy.permissions',
         'SELECT, INSERT (tenant_id, name, description), UPDATE (name, description), DELETE ON tenancy.roles',
@@ -20,6 +20,8 @@ CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
         'SELECT, INSERT (tenant_id, group_id, role_id), DELETE ON tenancy.group_roles',
         'SELECT, INSERT (tenant_id, user_id, role_id, expires_at), UPDATE (expires_at), DELETE ON tenancy.member_roles',
         'SELECT, INSERT (user_id, access, expires_at, reason), UPDATE (access, expires_at, reason), DELETE ON tenancy.operators',
+        'SELECT, UPDATE (first_name, last_name, display_name, salutation, title, avatar_url, website_url, time_zone, language, birthday_date, phone) ON tenancy.user_profiles',
+        'SELECT ON tenancy.colleagues',
         'SELECT, INSERT (user_id, tenant_id), UPDATE (tenant_id), DELETE ON tenancy.active_tenants'
     ]) p
     UNION ALL

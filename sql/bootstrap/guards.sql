@@ -297,11 +297,17 @@ BEGIN
         RAISE EXCEPTION 'permission denied to change a tenant''s status or key' USING ERRCODE = '42501',
             HINT = 'Operators with access "write" and administrators may.';
     END IF;
+    -- With gmail.com, or .*, a tenant would take in everybody who signs up.
+    IF (NEW.email_domains, NEW.email_pattern, NEW.default_roles) IS DISTINCT FROM (OLD.email_domains, OLD.email_pattern, OLD.default_roles)
+       AND NOT tenancy.is_administrator() AND tenancy.operator_access() IS DISTINCT FROM 'write' THEN
+        RAISE EXCEPTION 'permission denied to change whom a tenant takes in by e-mail address' USING ERRCODE = '42501',
+            HINT = 'Operators with access "write" and administrators may.';
+    END IF;
     NEW.updated_at := now();
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION tenancy.guard_tenant() IS 'Trigger function: status and key are the operators''; updated_at is kept';
+COMMENT ON FUNCTION tenancy.guard_tenant() IS 'Trigger function: status, key and who is taken in by e-mail address are the operators''; updated_at is kept';
 CREATE TRIGGER guard BEFORE UPDATE ON tenancy.tenants
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_tenant();
 

@@ -45,6 +45,9 @@ CREATE TABLE tenancy.tenants (
         CONSTRAINT tenants_status_check CHECK (status IN ('active', 'read_only', 'suspended', 'archived')),
     metadata jsonb NOT NULL DEFAULT '{}'
         CONSTRAINT tenants_metadata_check CHECK (jsonb_typeof(metadata) = 'object'),
+    email_domains text[] NOT NULL DEFAULT '{}',
+    email_pattern text,
+    default_roles text[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -55,6 +58,9 @@ COMMENT ON COLUMN tenancy.tenants.slug IS 'Short name, 1 to 63 of a-z, 0-9 and d
 COMMENT ON COLUMN tenancy.tenants.name IS 'Name shown to people';
 COMMENT ON COLUMN tenancy.tenants.status IS 'active; read_only: only permissions named *.read hold; suspended: every check denies; archived: as suspended, and only operators see it';
 COMMENT ON COLUMN tenancy.tenants.metadata IS 'The application''s own attributes, a JSON object';
+COMMENT ON COLUMN tenancy.tenants.email_domains IS 'Whoever signs up with a confirmed address of one of these becomes a member; lower case';
+COMMENT ON COLUMN tenancy.tenants.email_pattern IS 'The same for addresses that fit this regular expression as a whole, case aside';
+COMMENT ON COLUMN tenancy.tenants.default_roles IS 'Names of the roles that such members get, of the application or the tenant''s own';
 COMMENT ON COLUMN tenancy.tenants.created_at IS 'When the tenant was created';
 COMMENT ON COLUMN tenancy.tenants.updated_at IS 'When this row last changed';
 

@@ -9,6 +9,7 @@ CREATE TABLE tenancy.users_table (
     email_confirmed_column text,
     app_metadata_column text,
     user_metadata_column text,
+    profiles boolean NOT NULL DEFAULT false,
     attached_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE tenancy.users_table IS 'The host''s users table, once attach_users has been called: one row or none';
@@ -19,6 +20,7 @@ COMMENT ON COLUMN tenancy.users_table.email_column IS 'Its column with the user'
 COMMENT ON COLUMN tenancy.users_table.email_confirmed_column IS 'Its column that tells whether, or since when, the address is confirmed; NULL if it has none';
 COMMENT ON COLUMN tenancy.users_table.app_metadata_column IS 'Its jsonb column that claims are projected into; NULL if it has none';
 COMMENT ON COLUMN tenancy.users_table.user_metadata_column IS 'Its jsonb column that profiles are copied to; NULL if it has none';
+COMMENT ON COLUMN tenancy.users_table.profiles IS 'Whether enable_profiles() was called: each user has a profile';
 COMMENT ON COLUMN tenancy.users_table.attached_at IS 'When it was attached';
 
 CREATE TABLE tenancy.active_tenants (

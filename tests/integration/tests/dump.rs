@@ -46,6 +46,13 @@ fn populate(admin: &mut Session) {
          SELECT tenancy.grant_role('{one}', '{u2}', 'chief', now() + interval '1 day');
          UPDATE tenancy.member_roles SET granted_by = '{u1}' WHERE user_id = '{u2}';
          INSERT INTO tenancy.operators (user_id, access, reason) VALUES ('{u9}', 'write', 'on call');
+         SELECT tenancy.set_auto_assignment('{one}', '{{one.example}}', '.*@x\\.one\\.example', '{{viewer}}');
+         INSERT INTO tenancy.user_profiles (user_id, first_name, time_zone) VALUES ('{u1}', 'Ann', 'Europe/London');
+         -- As on a server that knows other time zones.
+         SET session_replication_role = replica;
+         INSERT INTO tenancy.user_profiles (user_id, time_zone, created_at, updated_at)
+         VALUES ('{u2}', 'Gone/Away', '2020-01-01', '2020-01-02');
+         RESET session_replication_role;
          INSERT INTO docs SELECT n, CASE WHEN n % 2 = 0 THEN '{one}' ELSE '{two}' END::uuid, 'Doc ' || n
            FROM generate_series(1, 100) n;
          INSERT INTO events SELECT date '2024-12-01' + n, CASE WHEN n % 2 = 0 THEN '{one}' ELSE '{two}' END::uuid, '{u1}', 'n'

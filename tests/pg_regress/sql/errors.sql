@@ -18,6 +18,9 @@ BEGIN
         WHEN 'manager' THEN PERFORM tenancy.act_as('e1100000-0000-0000-0000-000000000001');
         WHEN 'stranger' THEN PERFORM tenancy.act_as('e1100000-0000-0000-0000-000000000002');
         WHEN 'anon' THEN PERFORM set_config('role', 'anon', true);
+        WHEN 'executor' THEN
+            GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tenancy TO anon;
+            PERFORM set_config('role', 'anon', true);
         ELSE NULL;
     END CASE;
     EXECUTE replace(replace(command, '$T', '''e1100000-0000-0000-0000-00000000000a'''), '$S', '''e1100000-0000-0000-0000-00000000000b''');
@@ -52,6 +55,10 @@ SELECT pg_temp.raised(actor, command) FROM (VALUES
     ('administrator', $$SELECT tenancy.create_role('err_role', tenant => $T)$$), ('administrator', $$SELECT tenancy.create_role('err own')$$),
     ('administrator', $$SELECT tenancy.add_inheritance('err_role', 'err_role')$$),
     ('manager', $$SELECT tenancy.add_member($S, 'e1100000-0000-0000-0000-000000000002')$$), ('administrator', $$UPDATE tenancy.tenants SET id = gen_random_uuid() WHERE slug = 'errors'$$),
+    ('manager', $$SELECT tenancy.set_auto_assignment($T, '{gmail.com}')$$), ('administrator', $$SELECT tenancy.set_auto_assignment($T, '{com}')$$), ('administrator', $$SELECT tenancy.set_auto_assignment($T, email_pattern => '(')$$),
+    ('administrator', $$SELECT tenancy.set_auto_assignment($T, NULL)$$), ('administrator', $$SELECT tenancy.set_auto_assignment($T, array_fill('a.b'::text, '{101}'))$$), ('administrator', $$SELECT tenancy.assign_users()$$),
+    ('administrator', $$SELECT tenancy.enable_profiles()$$), ('administrator', $$INSERT INTO tenancy.user_profiles (user_id, time_zone) VALUES ($T, 'x')$$), ('administrator', $$INSERT INTO tenancy.user_profiles (user_id, language) VALUES ($T, 'x')$$),
+    ('administrator', $$INSERT INTO tenancy.user_profiles (user_id, avatar_url) VALUES ($T, 'x')$$), ('executor', $$SELECT tenancy.assign_users()$$), ('executor', $$SELECT tenancy.enable_profiles()$$), ('executor', $$SELECT tenancy.disable_profiles()$$),
     ('administrator', $$SELECT tenancy.drop_tenant($T)$$), ('administrator', $$SELECT tenancy.drop_permission('err.read')$$), ('administrator', $$SELECT tenancy.drop_role('err_manager')$$), ('administrator', $$SELECT tenancy.drop_group($T, 'err group')$$)
   ) v (actor, command);
 SET tenancy.self_service = on;

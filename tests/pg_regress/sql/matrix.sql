@@ -17,6 +17,7 @@ SELECT tenancy.add_group_member(:a, 'mx group', '3a700000-0000-0000-0000-0000000
 INSERT INTO tenancy.operators (user_id, access) VALUES ('3a700000-0000-0000-0000-000000000005', 'write'), ('3a700000-0000-0000-0000-000000000009', 'read');
 INSERT INTO tenancy.active_tenants (user_id, tenant_id)
 VALUES ('3a700000-0000-0000-0000-000000000001', :a), ('3a700000-0000-0000-0000-000000000002', :a), ('3a700000-0000-0000-0000-000000000004', :b);
+INSERT INTO tenancy.user_profiles (user_id) SELECT ('3a700000-0000-0000-0000-00000000000' || n)::uuid FROM generate_series(1, 4) n;
 
 -- For SELECT a condition that tells the rows of tenant a; for the rest the command, on rows of tenant a that
 -- are not the actor's own.
@@ -24,7 +25,7 @@ CREATE TEMP TABLE cells (n serial, on_table text, command text, permission text,
 INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('tenants', 'SELECT', 'tenant.edit', $$id = $A$$), ('tenants', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.tenants (slug, name) VALUES ('matrix-c', 'C')$$),
     ('tenants', 'UPDATE of name, slug, metadata', 'tenant.edit', $$UPDATE tenancy.tenants SET name = 'A2', slug = 'matrix-a2', metadata = '{"a":1}' WHERE id = $A$$),
-    ('tenants', 'UPDATE of status, key', 'tenant.edit', $$UPDATE tenancy.tenants SET status = 'read_only', key = 'k' WHERE id = $A$$), ('tenants', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.tenants WHERE id = $A$$),
+    ('tenants', 'UPDATE of status, key', 'tenant.edit', $$UPDATE tenancy.tenants SET status = 'read_only', key = 'k' WHERE id = $A$$), ('tenants', 'UPDATE of email_domains, email_pattern, default_roles', 'tenant.edit', $$UPDATE tenancy.tenants SET email_domains = '{gmail.com}', email_pattern = '.*', default_roles = '{owner}' WHERE id = $A$$), ('tenants', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.tenants WHERE id = $A$$),
     ('members', 'SELECT', 'members.read', $$tenant_id = $A$$), ('members', 'SELECT', 'members.assign', $$tenant_id = $A$$),
     ('members', 'INSERT', 'members.assign', $$INSERT INTO tenancy.members (tenant_id, user_id) VALUES ($A, '@09')$$),
     ('members', 'UPDATE of status', 'members.assign', $$UPDATE tenancy.members SET status = 'suspended' WHERE tenant_id = $A AND user_id = '@03'$$),
@@ -78,7 +79,11 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('active_tenants, his own row', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = $A WHERE user_id = tenancy.current_user_id()$$),
     ('users_table', 'SELECT', 'tenant.edit', $$true$$), ('users_table', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.users_table (relation, id_column) VALUES ('pg_class', 'oid')$$),
     ('claims_queue', 'SELECT', 'tenant.edit', $$true$$), ('claims_queue', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.claims_queue (kind) VALUES ('everybody')$$),
-    ('sync_failures', 'SELECT', 'tenant.edit', $$true$$), ('sync_failures', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.sync_failures (what, sqlstate, message) VALUES ('x', 'x', 'x')$$);
+    ('sync_failures', 'SELECT', 'tenant.edit', $$true$$), ('sync_failures', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.sync_failures (what, sqlstate, message) VALUES ('x', 'x', 'x')$$),
+    ('user_profiles', 'SELECT', 'profiles.edit', $$user_id IN ('@01', '@02', '@03')$$), ('user_profiles', 'INSERT', 'profiles.edit', $$INSERT INTO tenancy.user_profiles (user_id) VALUES ('@09')$$),
+    ('user_profiles', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@03'$$), ('user_profiles', 'UPDATE', 'members.assign', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@03'$$),
+    ('user_profiles', 'DELETE', 'profiles.edit', $$DELETE FROM tenancy.user_profiles WHERE user_id = '@03'$$), ('user_profiles, of another tenant', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@04'$$),
+    ('user_profiles, his own row', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = tenancy.current_user_id()$$);
 
 -- none: no error and no row. refused: 42501, or 42704 for what the actor cannot see. own: his own rows only. tenant: those of his tenant. all: also others'.
 CREATE FUNCTION pg_temp.cell(actor text, c cells) RETURNS text LANGUAGE plpgsql AS $$
@@ -136,6 +141,7 @@ SELECT relname FROM pg_class WHERE relnamespace = 'tenancy'::regnamespace AND re
 
 \pset tuples_only off
 DELETE FROM tenancy.operators WHERE user_id::text LIKE '3a700000%';
+DELETE FROM tenancy.user_profiles WHERE user_id::text LIKE '3a700000%';
 SELECT tenancy.drop_tenant(:a), tenancy.drop_tenant(:b);
 SELECT count(*) AS roles_left FROM tenancy.roles, LATERAL (SELECT tenancy.drop_role(name, cascade => true)) d WHERE name LIKE 'mx%';
 SELECT tenancy.drop_permission('matrix.read', cascade => true);

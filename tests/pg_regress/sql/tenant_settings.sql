@@ -16,7 +16,7 @@ SELECT name, pg_temp.try(format('SET LOCAL %s = %L', name, value)) AS by_set,
        left(pg_temp.try(format('SELECT set_config(%L, %L, true)', name, value)), 5) AS by_function,
        left(pg_temp.try(format('RESET %s', name)), 5) AS by_reset,
        left(pg_temp.try(format('CREATE OR REPLACE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql SET %s = %L AS ''SELECT 1''; SELECT pg_temp.f()', name, value)), 5) AS by_clause
-  FROM (VALUES ('tenancy.authority', 'claims'), ('tenancy.cache_size', '64kB'), ('tenancy.claims_scope', 'session'), ('tenancy.max_owned_tenants', '100'),
+  FROM (VALUES ('tenancy.authority', 'claims'), ('tenancy.auto_assignment', 'off'), ('tenancy.cache_size', '64kB'), ('tenancy.claims_scope', 'session'), ('tenancy.max_owned_tenants', '100'),
                ('tenancy.next_pre_request', 'x.y'), ('tenancy.own_claims_setting', 'off'), ('tenancy.permission_claim', 'p'), ('tenancy.require_exp', 'off'), ('tenancy.self_service', 'on'),
                ('tenancy.sole_tenant', 'off'), ('tenancy.tenant_claim', 't'), ('tenancy.tenant_header', 'x'),
                ('tenancy.tenant_id', 'x'), ('tenancy.allow_tenant_change', 'on'), ('request.jwt.claims', '{}'), ('tenancy.no_such_setting', '1')) v (name, value);

@@ -4,6 +4,8 @@
 
 #[path = "../../../src/claims/mod.rs"]
 pub mod claims;
+#[path = "../../../src/email/mod.rs"]
+pub mod email;
 #[path = "../../../src/rbac/mod.rs"]
 pub mod rbac;
 

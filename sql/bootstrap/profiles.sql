@@ -1,0 +1,234 @@
+-- What profiles have to do with the host's users table: made at sign-up, copied into the user metadata column, and
+-- put back there when the auth server overwrites it. Nothing of it may stop the host's write.
+
+-- The keys of ours in the user metadata: all of a profile but whose it is.
+CREATE FUNCTION tenancy.profile_keys() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    RETURN '{first_name,last_name,display_name,salutation,title,avatar_url,website_url,time_zone,language,birthday_date,phone,created_at,updated_at}'::text[];
+COMMENT ON FUNCTION tenancy.profile_keys() IS 'Administrators only: the keys of the user metadata that profiles own';
+
+-- The metadata with the profile in it; as it was if it is no object.
+CREATE FUNCTION tenancy.with_profile(metadata jsonb, profile tenancy.user_profiles) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT CASE WHEN coalesce(jsonb_typeof(metadata), 'null') IN ('object', 'null')
+                THEN coalesce(nullif(metadata, 'null') - tenancy.profile_keys(), '{}')
+                     || jsonb_strip_nulls(to_jsonb(profile) - 'user_id')
+                ELSE metadata END;
+    END;
+COMMENT ON FUNCTION tenancy.with_profile(jsonb, tenancy.user_profiles) IS 'Administrators only: user metadata with the profile''s keys in it, and no other touched';
+
+CREATE FUNCTION tenancy.default_avatar(user_id uuid, email text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT nullif(replace(replace(replace(coalesce(current_setting('tenancy.profile_avatar_url', true), ''),
+                  '{user_id}', user_id::text), '{user_md5}', md5(user_id::text)),
+                  '{email_md5}', md5(lower(btrim(coalesce(email, ''))))), '');
+    END;
+COMMENT ON FUNCTION tenancy.default_avatar(uuid, text) IS 'Administrators only: tenancy.profile_avatar_url for this user';
+
+-- What people sign up with, under GoTrue's and OpenID's names as well as ours. It is a stranger's: what does not fit
+-- is left out rather than refused.
+CREATE FUNCTION tenancy.initial_profile(user_id uuid, metadata jsonb, email text) RETURNS tenancy.user_profiles
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made tenancy.user_profiles;
+    names text[] := '{first_name,given_name,last_name,family_name,display_name,full_name,name,user_name,salutation,title,phone}';
+    texts jsonb;
+    found text;
+BEGIN
+    IF jsonb_typeof(metadata) IS DISTINCT FROM 'object' THEN
+        metadata := '{}';
+    END IF;
+    SELECT coalesce(jsonb_object_agg(n, btrim(metadata ->> n)), '{}') INTO texts FROM unnest(names) n
+     WHERE jsonb_typeof(metadata -> n) = 'string' AND tenancy.is_profile_text(btrim(metadata ->> n));
+    made.user_id := initial_profile.user_id;
+    made.first_name := coalesce(texts ->> 'first_name', texts ->> 'given_name');
+    made.last_name := coalesce(texts ->> 'last_name', texts ->> 'family_name');
+    made.display_name := coalesce(texts ->> 'display_name', texts ->> 'full_name', texts ->> 'name', texts ->> 'user_name');
+    made.salutation := texts ->> 'salutation';
+    made.title := texts ->> 'title';
+    made.phone := texts ->> 'phone';
+    SELECT u INTO made.avatar_url
+      FROM unnest(ARRAY[metadata ->> 'avatar_url', metadata ->> 'picture', tenancy.default_avatar(user_id, email)]) WITH ORDINALITY a (u, n)
+     WHERE tenancy.is_web_address(u) ORDER BY n LIMIT 1;
+    SELECT u INTO made.website_url
+      FROM unnest(ARRAY[metadata ->> 'website_url', metadata ->> 'website']) WITH ORDINALITY a (u, n)
+     WHERE tenancy.is_web_address(u) ORDER BY n LIMIT 1;
+    SELECT z INTO made.time_zone
+      FROM unnest(ARRAY[metadata ->> 'time_zone', metadata ->> 'zoneinfo', metadata ->> 'timezone', 'UTC']) WITH ORDINALITY a (z, n)
+     WHERE tenancy.is_time_zone(z) ORDER BY n LIMIT 1;
+    -- OpenID providers write en_US, too.
+    SELECT replace(l, '_', '-') INTO made.language
+      FROM unnest(ARRAY[metadata ->> 'language', metadata ->> 'locale', 'en']) WITH ORDINALITY a (l, n)
+     WHERE tenancy.is_language_tag(replace(l, '_', '-')) ORDER BY n LIMIT 1;
+    found := coalesce(metadata ->> 'birthday_date', metadata ->> 'birthdate');
+    IF found ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}' THEN
+        BEGIN
+            made.birthday_date := left(found, 10)::date;
+        EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format THEN
+            made.birthday_date := NULL;
+        END;
+    END IF;
+    made.created_at := now();
+    made.updated_at := now();
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION tenancy.initial_profile(uuid, jsonb, text) IS 'Administrators only: the profile that a user starts with, from what he signed up with';
+
+CREATE FUNCTION tenancy.create_profile() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    user_id uuid;
+    metadata jsonb;
+    email text;
+BEGIN
+    EXECUTE format('SELECT ($1).%I, %s, %s', TG_ARGV[0], CASE WHEN TG_ARGV[1] = '' THEN 'NULL' ELSE format('($1).%I', TG_ARGV[1]) END,
+                   CASE WHEN TG_ARGV[2] = '' THEN 'NULL' ELSE format('($1).%I', TG_ARGV[2]) END)
+       INTO user_id, metadata, email USING NEW;
+    INSERT INTO tenancy.user_profiles SELECT p.* FROM tenancy.initial_profile(user_id, metadata, email) p
+    ON CONFLICT ON CONSTRAINT user_profiles_pkey DO NOTHING;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM tenancy.survive_failure('profile', user_id, SQLSTATE, SQLERRM);
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.create_profile() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.create_profile() IS 'Trigger function: a new user gets a profile; never fails';
+
+-- The auth server writes the whole column from a copy it read before: our keys come back as the profile has them.
+CREATE FUNCTION tenancy.keep_profile() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    owner uuid;
+    written jsonb;
+    kept jsonb;
+BEGIN
+    EXECUTE format('SELECT ($1).%I, ($1).%I', TG_ARGV[0], TG_ARGV[1]) INTO owner, written USING NEW;
+    SELECT tenancy.with_profile(written, p) INTO kept FROM tenancy.user_profiles p WHERE p.user_id = owner;
+    IF FOUND AND kept IS DISTINCT FROM written THEN
+        NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[1], kept));
+    END IF;
+    RETURN NEW;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM tenancy.survive_failure('profile', owner, SQLSTATE, SQLERRM);
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.keep_profile() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.keep_profile() IS 'Trigger function: user metadata keeps what the profile says, whoever overwrites it; never fails';
+
+CREATE FUNCTION tenancy.copy_profile(attached tenancy.users_table, profile tenancy.user_profiles) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('UPDATE %1$s u SET %2$I = tenancy.with_profile(u.%2$I, $1) WHERE u.%3$I = $2 AND u.%2$I IS DISTINCT FROM tenancy.with_profile(u.%2$I, $1)',
+                   attached.relation, attached.user_metadata_column, attached.id_column) USING profile, profile.user_id;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM tenancy.survive_failure('profile', profile.user_id, SQLSTATE, SQLERRM);
+END
+$$;
+COMMENT ON FUNCTION tenancy.copy_profile(tenancy.users_table, tenancy.user_profiles) IS 'Administrators only: copies one profile; records a failure and raises none';
+
+-- All of a statement at once; one by one only when that fails, so that one failure is one user's.
+CREATE FUNCTION tenancy.copy_profiles() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '2s' AS $$
+DECLARE
+    attached tenancy.users_table;
+BEGIN
+    SELECT t.* INTO attached FROM tenancy.users_table t WHERE t.profiles AND t.user_metadata_column IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('UPDATE %1$s u SET %2$I = tenancy.with_profile(u.%2$I, p) FROM changed p
+                     WHERE u.%3$I = p.user_id AND u.%2$I IS DISTINCT FROM tenancy.with_profile(u.%2$I, p)',
+                   attached.relation, attached.user_metadata_column, attached.id_column);
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM tenancy.copy_profile(attached, p) FROM changed p;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.copy_profiles() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.copy_profiles() IS 'Trigger function: profiles that changed are copied into the users'' metadata; never fails';
+CREATE TRIGGER copy_inserted AFTER INSERT ON tenancy.user_profiles REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION tenancy.copy_profiles();
+CREATE TRIGGER copy_updated AFTER UPDATE ON tenancy.user_profiles REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION tenancy.copy_profiles();
+COMMENT ON TRIGGER copy_inserted ON tenancy.user_profiles IS 'New profiles are copied into the users'' metadata';
+COMMENT ON TRIGGER copy_updated ON tenancy.user_profiles IS 'Changed profiles are copied into the users'' metadata';
+
+CREATE FUNCTION tenancy.enable_profiles() RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    attached tenancy.users_table;
+    item record;
+    changed boolean;
+    made bigint;
+    copied bigint := 0;
+BEGIN
+    IF NOT tenancy.is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to enable profiles' USING ERRCODE = '42501', HINT = 'Only administrators may.';
+    END IF;
+    SELECT t.* INTO attached FROM tenancy.users_table t FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no users table is attached' USING ERRCODE = '55000',
+            HINT = 'SELECT tenancy.attach_users(); first.';
+    END IF;
+    changed := NOT attached.profiles;
+    IF changed THEN
+        UPDATE tenancy.users_table t SET profiles = true RETURNING t.* INTO attached;
+    END IF;
+    FOR item IN SELECT t.name, t.definition FROM tenancy.users_triggers(attached) t
+                 WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = attached.relation AND g.tgname = t.name) LOOP
+        EXECUTE format('CREATE TRIGGER %I %s', item.name, item.definition);
+        changed := true;
+    END LOOP;
+    IF attached.user_metadata_column IS NULL THEN
+        RAISE NOTICE 'table % has no user metadata column: copying profiles is off', attached.relation;
+    END IF;
+    EXECUTE format('INSERT INTO tenancy.user_profiles SELECT p.* FROM %s u, LATERAL tenancy.initial_profile(u.%I, %s, %s) p
+                     WHERE NOT EXISTS (SELECT FROM tenancy.user_profiles o WHERE o.user_id = u.%2$I)
+                    ON CONFLICT ON CONSTRAINT user_profiles_pkey DO NOTHING', attached.relation, attached.id_column,
+                   CASE WHEN attached.user_metadata_column IS NULL THEN 'NULL' ELSE format('u.%I', attached.user_metadata_column) END,
+                   CASE WHEN attached.email_column IS NULL THEN 'NULL' ELSE format('u.%I', attached.email_column) END);
+    GET DIAGNOSTICS made = ROW_COUNT;
+    -- Profiles that were there already, from before a disable_profiles() or from a template, or whose copying failed.
+    IF attached.user_metadata_column IS NOT NULL THEN
+        EXECUTE format('UPDATE %1$s u SET %2$I = tenancy.with_profile(u.%2$I, p) FROM tenancy.user_profiles p
+                         WHERE u.%3$I = p.user_id AND u.%2$I IS DISTINCT FROM tenancy.with_profile(u.%2$I, p)',
+                       attached.relation, attached.user_metadata_column, attached.id_column);
+        GET DIAGNOSTICS copied = ROW_COUNT;
+    END IF;
+    DELETE FROM tenancy.sync_failures f WHERE f.what = 'profile';
+    RETURN changed OR made > 0 OR copied > 0;
+END
+$$;
+COMMENT ON FUNCTION tenancy.enable_profiles() IS 'Administrators only: from now on each user has a profile, copied into his metadata; users that are there get theirs. Called again it mends what is missing. Returns whether anything changed. Errors: 42501 not an administrator; 55000 no users table is attached';
+
+CREATE FUNCTION tenancy.disable_profiles(drop_data boolean DEFAULT false) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    item record;
+    changed boolean;
+BEGIN
+    IF NOT tenancy.is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to disable profiles' USING ERRCODE = '42501', HINT = 'Only administrators may.';
+    END IF;
+    UPDATE tenancy.users_table t SET profiles = false WHERE t.profiles;
+    changed := FOUND;
+    FOR item IN SELECT g.tgname, g.tgrelid::regclass AS relation FROM pg_trigger g
+                 WHERE NOT g.tgisinternal
+                   AND g.tgfoid IN ('tenancy.create_profile()'::regprocedure, 'tenancy.keep_profile()'::regprocedure) LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
+        changed := true;
+    END LOOP;
+    IF drop_data THEN
+        DELETE FROM tenancy.user_profiles;
+        changed := changed OR FOUND;
+    END IF;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION tenancy.disable_profiles(boolean) IS 'Administrators only: new users get no profile and none is copied any more; profiles stay unless drop_data, copies in the metadata stay. Returns whether anything changed. Errors: 42501 not an administrator';
