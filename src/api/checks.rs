@@ -13,6 +13,8 @@ use std::rc::Rc;
 export! {
     pg_finfo_tenancy_has_permission, tenancy_has_permission =>
         recall, |call| answer(call, Topic::Permission);
+    pg_finfo_tenancy_has_permission_by_name, tenancy_has_permission_by_name =>
+        recall, |call| answer(call, Topic::PermissionByName);
     pg_finfo_tenancy_has_any_permission, tenancy_has_any_permission =>
         recall, |call| answer(call, Topic::AnyPermission);
     pg_finfo_tenancy_has_all_permissions, tenancy_has_all_permissions =>
@@ -42,7 +44,7 @@ pub fn question(call: &Call, index: usize, topic: Topic, catalogue: &Catalogue) 
         Topic::AnyPermission | Topic::AllPermissions => {
             Question::new(topic, catalogue, call.texts(index)?.iter())
         }
-        Topic::Permission | Topic::ApplicationRole | Topic::TenantRole => {
+        Topic::Permission | Topic::PermissionByName | Topic::ApplicationRole | Topic::TenantRole => {
             Question::new(topic, catalogue, std::iter::once(call.name(index)))
         }
     })

@@ -15,14 +15,20 @@ END
 $$;
 
 -- What the last run wrote, so that this one can tell who changed what since.
-CREATE SCHEMA IF NOT EXISTS tenancy_migration;
-CREATE TABLE IF NOT EXISTS tenancy_migration.facts (
-    source text NOT NULL, kind text NOT NULL, tenant_id uuid, user_id uuid, role_id uuid, label text
-);
-COMMENT ON SCHEMA tenancy_migration IS 'What pg_tenancy''s migration scripts wrote; drop it once the template is gone';
-COMMENT ON TABLE tenancy_migration.facts IS 'What the last run of a migration script wrote into schema tenancy';
-ALTER TABLE tenancy_migration.facts ENABLE ROW LEVEL SECURITY;
-REVOKE ALL ON SCHEMA tenancy_migration FROM PUBLIC;
+DO $$
+BEGIN
+    IF to_regclass('tenancy_migration.facts') IS NULL THEN
+        CREATE SCHEMA tenancy_migration;
+        CREATE TABLE tenancy_migration.facts (
+            source text NOT NULL, kind text NOT NULL, tenant_id uuid, user_id uuid, role_id uuid, label text
+        );
+        COMMENT ON SCHEMA tenancy_migration IS 'What pg_tenancy''s migration scripts wrote; drop it once the template is gone';
+        COMMENT ON TABLE tenancy_migration.facts IS 'What the last run of a migration script wrote into schema tenancy';
+        ALTER TABLE tenancy_migration.facts ENABLE ROW LEVEL SECURITY;
+        REVOKE ALL ON SCHEMA tenancy_migration FROM PUBLIC;
+    END IF;
+END
+$$;
 
 CREATE TEMP TABLE written ON COMMIT DROP AS
 SELECT kind, tenant_id, user_id, role_id, label FROM tenancy_migration.facts WHERE source = current_setting('migration.source');

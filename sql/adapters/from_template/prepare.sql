@@ -2,6 +2,7 @@
 -- end with the transaction. What the template has is put into one form; apply.sql and check.sql know only that.
 \set ON_ERROR_STOP on
 \set QUIET on
+\set SHOW_CONTEXT never
 \if :{?users}
 \else
     \set users auth.users

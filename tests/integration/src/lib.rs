@@ -37,7 +37,7 @@ fn required(variable: &str) -> std::path::PathBuf {
     }
 }
 
-/// A readable copy of a directory of the repository: `tests` or `sql`.
+/// A readable copy of a directory of the repository: `tests`, `sql` or `docs`.
 pub fn source(path: &str) -> std::path::PathBuf {
     required("PGT_SOURCE").join(path)
 }
