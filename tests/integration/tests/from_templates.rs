@@ -158,15 +158,6 @@ fn rows(admin: &mut Session) -> Vec<Row> {
     .collect()
 }
 
-/// Answers of one user: `yes` and `no` of his permissions, in order.
-fn held(answers: &[Row], n: usize) -> String {
-    let answer = &answers[n - 1];
-    answer[2..answer.len() - 1]
-        .iter()
-        .map(|value| if value.as_deref() == Some("t") { '1' } else { '0' })
-        .collect()
-}
-
 /// The steps of the guide one after another; requests get the same answers before and after, and what they see is
 /// theirs and something.
 fn follow_the_guide(template: &Template) {

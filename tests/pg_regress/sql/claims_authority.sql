@@ -169,6 +169,11 @@ SELECT status, tenancy.set_tenant_status(:tenant, status) AS changed,
   FROM unnest(ARRAY['active', 'read_only', 'suspended']) status;
 SELECT tenancy.has_permission_by_name(NULL) IS NULL AS null_in_null_out;
 
+-- A policy that asks so for a name nobody registered is told of; for the wildcard all it is not.
+CREATE TABLE template.papers (id int);
+CREATE POLICY by_name ON template.papers USING (tenancy.has_permission_by_name('ca.lost') AND tenancy.has_permission_by_name('all'));
+SELECT topic, finding FROM tenancy.diagnose() WHERE finding LIKE '%papers%';
+
 -- None of the functions that policies call is VOLATILE.
 SELECT p.oid::regprocedure FROM pg_proc p
  WHERE p.pronamespace = 'tenancy'::regnamespace AND p.provolatile = 'v'

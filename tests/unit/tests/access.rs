@@ -294,7 +294,11 @@ fn by_name_counts_a_grant_of_that_name_and_no_wildcard() {
     ] {
         assert_eq!(asked(patterns, TenantStatus::Active, name), expected, "{name} by {patterns:?}");
         let reading = expected && name.ends_with(".read");
-        assert_eq!(asked(patterns, TenantStatus::ReadOnly, name), reading, "read-only: {name} by {patterns:?}");
+        assert_eq!(
+            asked(patterns, TenantStatus::ReadOnly, name),
+            reading,
+            "read-only: {name} by {patterns:?}"
+        );
         assert!(!asked(patterns, TenantStatus::Suspended, name), "suspended: {name} by {patterns:?}");
     }
 }
