@@ -191,6 +191,8 @@ fn follow_the_guide(template: &Template) {
     assert_eq!(ours("old_tokens"), before, "tokens of before");
     guide.run(&CLUSTER, &database, "DROP SCHEMA tenancy_migration");
     template.succeeds(&database, &["only=check"]);
+    // From here on tokens follow schema tenancy: a run that would change it comes too late.
+    template.refuses(&database, &[], "a users table is attached already");
     assert_eq!(ours("auth.users"), before, "tokens of after");
     guide.run(&CLUSTER, &database, "");
     assert_eq!(ours("auth.users"), before, "the template is gone");
