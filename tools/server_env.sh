@@ -2,7 +2,7 @@
 # Sourced after lib.sh by what starts servers of its own. What it promises such a program:
 #   PGT_BINDIR     programs of a Postgres with the extension installed
 #   PGT_SCRATCH    a directory to write in; servers left in it are stopped, and it is removed
-#   PGT_SOURCE     a readable copy of tests/ and sql/
+#   PGT_SOURCE     a readable copy of tests/, sql/ and docs/
 #   PGT_PGBOUNCER  the pgbouncer program
 #   PGT_PREFIX     the root under which that Postgres is installed
 
@@ -11,7 +11,7 @@ server_env() {
     local bouncer
     bouncer=$(command -v pgbouncer || echo /usr/sbin/pgbouncer)
     mkdir -p "$RUN/source" "$RUN/scratch"
-    cp -R tests sql "$RUN/source/"
+    cp -R tests sql docs "$RUN/source/"
     cp CHANGELOG.md pg_tenancy.control "$RUN/source/" 2>/dev/null || true
     [[ $SERVER_USER == "$(id -un)" ]] || chown -R "$SERVER_USER:" "$RUN/source" "$RUN/scratch"
     SERVER_ENV=("${AS_PG[@]}" env -C "$RUN/scratch" PGT_BINDIR="$BINDIR" PGT_SCRATCH="$RUN/scratch"

@@ -303,6 +303,13 @@ BEGIN
         RAISE EXCEPTION 'permission denied to change whom a tenant takes in by e-mail address' USING ERRCODE = '42501',
             HINT = 'Operators with access "write" and administrators may.';
     END IF;
+    -- An operator with an address in the domain he names would let himself in, as what the default roles make of him.
+    IF (NEW.email_domains, NEW.email_pattern, NEW.default_roles) IS DISTINCT FROM (OLD.email_domains, OLD.email_pattern, OLD.default_roles)
+       AND NOT tenancy.is_administrator() AND (OLD.default_roles <> '{}' OR NEW.default_roles <> '{}') THEN
+        RAISE EXCEPTION 'permission denied to give roles to whom a tenant takes in by e-mail address' USING ERRCODE = '42501',
+            DETAIL = 'Operators see and edit tenants, and hold nothing in them.',
+            HINT = 'Administrators may. Without default roles, operators may say whom the tenant takes in.';
+    END IF;
     NEW.updated_at := now();
     RETURN NEW;
 END

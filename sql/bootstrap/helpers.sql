@@ -91,6 +91,10 @@ CREATE FUNCTION tenancy.has_permission(tenant uuid, permission text) RETURNS boo
     LANGUAGE c STABLE STRICT PARALLEL SAFE LEAKPROOF SUPPORT tenancy.tenant_support AS 'MODULE_PATHNAME', 'tenancy_has_permission_in';
 COMMENT ON FUNCTION tenancy.has_permission(tenant uuid, permission text) IS 'Whether the user holds the permission in that tenant';
 
+CREATE FUNCTION tenancy.has_permission_by_name(permission text) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 AS 'MODULE_PATHNAME', 'tenancy_has_permission_by_name';
+COMMENT ON FUNCTION tenancy.has_permission_by_name(permission text) IS 'Whether the user holds the permission in the active tenant by a grant of this very name, not by a wildcard; all asks for the wildcard itself';
+
 CREATE FUNCTION tenancy.has_any_permission(permissions text[]) RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1.1 SUPPORT tenancy.answer_support AS 'MODULE_PATHNAME', 'tenancy_has_any_permission';
 COMMENT ON FUNCTION tenancy.has_any_permission(permissions text[]) IS 'Whether the user holds one of the permissions in the active tenant';

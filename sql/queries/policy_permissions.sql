@@ -5,4 +5,4 @@ SELECT pg_catalog.format('%s on %s', p.polname, p.polrelid::pg_catalog.regclass)
        LATERAL (VALUES (pg_catalog.pg_get_expr(p.polqual, p.polrelid)),
                        (pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))) e (expression),
        LATERAL pg_catalog.regexp_matches(e.expression,
-           '(?:has_permission|tenant_ids_with|has_any_permission|has_all_permissions)\(([^()]*)\)', 'g') m
+           '(?:has_permission|tenant_ids_with|has_any_permission|has_all_permissions|has_permission_by_name(?!\(''all''))\(([^()]*)\)', 'g') m

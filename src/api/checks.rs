@@ -13,6 +13,8 @@ use std::rc::Rc;
 export! {
     pg_finfo_tenancy_has_permission, tenancy_has_permission =>
         recall, |call| answer(call, Topic::Permission);
+    pg_finfo_tenancy_has_permission_by_name, tenancy_has_permission_by_name =>
+        recall, |call| answer(call, Topic::PermissionByName);
     pg_finfo_tenancy_has_any_permission, tenancy_has_any_permission =>
         recall, |call| answer(call, Topic::AnyPermission);
     pg_finfo_tenancy_has_all_permissions, tenancy_has_all_permissions =>

@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::bitset::BitSet;
 use super::catalogue::Catalogue;
+use super::pattern::Pattern;
 
 /// The functions that take a tenant, and the ones that answer for the active tenant with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub enum Topic {
     /// As member, but also while the tenant is suspended.
     Visible,
     Permission,
+    /// As permission, but by a grant of this very name: the founding template's strict form.
+    PermissionByName,
     AnyPermission,
     AllPermissions,
     ApplicationRole,
@@ -29,6 +32,9 @@ impl Topic {
     }
 }
 
+/// Registered wherever the extension is, and no reading: what `all` holds unless the tenant is read-only.
+const BUILTIN: &str = "tenant.edit";
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Question {
     #[default]
@@ -37,6 +43,8 @@ pub enum Question {
     Visible,
     /// By its bit in the catalogue.
     Permission(usize),
+    /// The grant, and the bit that must hold besides, which it may not while the tenant is read-only.
+    ByName(Pattern, usize),
     Any(BitSet),
     All(BitSet),
     ApplicationRole(String),
@@ -58,6 +66,13 @@ impl Question {
             Topic::MemberOrOperator | Topic::ActiveOrOperator => Self::Never,
             Topic::Visible => Self::Visible,
             Topic::Permission => names.next().and_then(bit).map_or(Self::Never, Self::Permission),
+            Topic::PermissionByName => names.next().and_then(text).map_or(Self::Never, |name| {
+                let witness = if name == "all" { BUILTIN } else { name };
+                match (Pattern::parse(name), catalogue.bit(witness)) {
+                    (Some(pattern), Some(bit)) => Self::ByName(pattern, bit),
+                    _ => Self::Never,
+                }
+            }),
             Topic::AnyPermission => Self::Any(names.filter_map(bit).collect()),
             // All of nothing is nothing: an empty list denies.
             Topic::AllPermissions => match names.map(bit).collect::<Option<BitSet>>() {
@@ -79,6 +94,9 @@ impl Question {
             _ if !access.open => false,
             Self::Member => true,
             Self::Permission(bit) => access.permissions.contains(*bit),
+            Self::ByName(pattern, bit) => {
+                access.permissions.contains(*bit) && access.patterns.contains(pattern)
+            }
             Self::Any(bits) => bits.iter().any(|bit| access.permissions.contains(bit)),
             Self::All(bits) => bits.iter().all(|bit| access.permissions.contains(bit)),
             Self::ApplicationRole(name) => access.application_roles.contains(name),

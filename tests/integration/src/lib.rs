@@ -5,6 +5,7 @@ mod bouncer;
 mod cluster;
 mod fixtures;
 mod guardian;
+mod guide;
 mod oracle;
 mod process;
 mod random;
@@ -13,6 +14,7 @@ mod session;
 pub use bouncer::PgBouncer;
 pub use cluster::Cluster;
 pub use fixtures::{bearer, tenant, user};
+pub use guide::Guide;
 pub use oracle::{by_functions, by_tables};
 pub use process::resident_kilobytes;
 pub use random::Random;
@@ -37,7 +39,7 @@ fn required(variable: &str) -> std::path::PathBuf {
     }
 }
 
-/// A readable copy of a directory of the repository: `tests` or `sql`.
+/// A readable copy of a directory of the repository: `tests`, `sql` or `docs`.
 pub fn source(path: &str) -> std::path::PathBuf {
     required("PGT_SOURCE").join(path)
 }

@@ -6,7 +6,7 @@ use common::{catalogue, grants, id, member, role};
 use pg_tenancy_unit::rbac::Id;
 use pg_tenancy_unit::rbac::access::AccessMap;
 use pg_tenancy_unit::rbac::grants::{Grants, OperatorAccess, TenantStatus};
-use pg_tenancy_unit::rbac::question::Question;
+use pg_tenancy_unit::rbac::question::{Question, Topic};
 use pg_tenancy_unit::rbac::resolution::resolve;
 
 const NAMES: [&str; 5] = ["docs.read", "docs.reader", "docs.write", "platform.manage", "platform.read"];
@@ -266,4 +266,39 @@ fn tenants_are_listed_in_order_of_id() {
     let tenants = [9u128, 1, 5, 3].map(id);
     let members = tenants.iter().map(|tenant| member(*tenant, &[])).collect();
     assert_eq!(map(&grants(members, vec![])).tenants_where(&Question::Member), [1u128, 3, 5, 9].map(id));
+}
+
+#[test]
+fn by_name_counts_a_grant_of_that_name_and_no_wildcard() {
+    const ALL: [&str; 4] = ["docs.read", "docs.write", "platform.manage", "tenant.edit"];
+    let asked = |patterns: &[&str], status: TenantStatus, name: &str| {
+        let mut one = member(A, &[id(1)]);
+        one.tenant_status = status;
+        let roles = vec![(id(1), role(None, "r", patterns, &[]))];
+        let map = resolve(grants(vec![one], roles), catalogue(&ALL));
+        let names = std::iter::once(Some(name.as_bytes()));
+        map.admits(&A, &Question::new(Topic::PermissionByName, &map.catalogue, names))
+    };
+    for (patterns, name, expected) in [
+        (&["docs.read"][..], "docs.read", true),
+        (&["docs.*", "docs.write"], "docs.read", false),
+        (&["docs.*", "docs.write"], "docs.write", true),
+        (&["all"], "docs.read", false),
+        (&["all"], "all", true),
+        (&["docs.*", "tenant.edit"], "all", false),
+        (&["platform.manage"], "platform.manage", true),
+        // Wildcards other than all are not asked for, and what nobody registered is held by nobody.
+        (&["docs.*"], "docs.*", false),
+        (&["docs.fly"], "docs.fly", false),
+        (&["docs.read"], "", false),
+    ] {
+        assert_eq!(asked(patterns, TenantStatus::Active, name), expected, "{name} by {patterns:?}");
+        let reading = expected && name.ends_with(".read");
+        assert_eq!(
+            asked(patterns, TenantStatus::ReadOnly, name),
+            reading,
+            "read-only: {name} by {patterns:?}"
+        );
+        assert!(!asked(patterns, TenantStatus::Suspended, name), "suspended: {name} by {patterns:?}");
+    }
 }
