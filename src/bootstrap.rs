@@ -101,7 +101,11 @@ extension_sql_file!(
     name = "attach_users",
     requires = ["assign_users", "profile_tables"]
 );
-extension_sql_file!("../sql/bootstrap/profiles.sql", name = "profiles", requires = ["attach_users"]);
+extension_sql_file!(
+    "../sql/bootstrap/profiles.sql",
+    name = "profiles",
+    requires = [api::projection::write_metadata, "attach_users"]
+);
 extension_sql_file!("../sql/bootstrap/active_tenant.sql", name = "active_tenant", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/sync_claims.sql",
@@ -127,6 +131,7 @@ extension_sql_file!(
         api::administration::operator_until,
         api::administration::request_is_refused,
         api::projection::sync_users,
+        api::projection::write_metadata,
         api::projection::projected_claims,
         api::statistics::cache_stats,
         api::diagnosis::diagnose

@@ -40,20 +40,6 @@ CREATE FUNCTION tenancy.missing_role(tenant uuid, roles text[]) RETURNS text
     END;
 COMMENT ON FUNCTION tenancy.missing_role(uuid, text[]) IS 'Internal: the first name that is no role usable in the tenant, as far as the caller sees roles';
 
--- Operators see no tenant's own roles, but may name them here.
-CREATE FUNCTION tenancy.missing_role_for_operator(tenant uuid, roles text[]) RETURNS text
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF tenancy.operator_access() IS DISTINCT FROM 'write' THEN
-        RAISE EXCEPTION 'permission denied to change whom a tenant takes in by e-mail address' USING ERRCODE = '42501',
-            HINT = 'Operators with access "write" and administrators may.';
-    END IF;
-    RETURN tenancy.missing_role(tenant, roles);
-END
-$$;
-REVOKE ALL ON FUNCTION tenancy.missing_role_for_operator(uuid, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.missing_role_for_operator(uuid, text[]) IS 'Internal: missing_role for operators with access write; 42501 to anybody else';
-
 CREATE FUNCTION tenancy.set_auto_assignment(tenant uuid, email_domains text[] DEFAULT '{}', email_pattern text DEFAULT NULL,
                                             default_roles text[] DEFAULT '{}') RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -64,7 +50,11 @@ DECLARE
     domain text;
 BEGIN
     IF NOT tenancy.is_administrator() THEN
-        missing := tenancy.missing_role_for_operator(tenant, default_roles);
+        IF tenancy.operator_access() IS DISTINCT FROM 'write' THEN
+            PERFORM tenancy.refuse_assignment();
+        ELSIF default_roles <> '{}' THEN
+            PERFORM tenancy.refuse_default_roles();
+        END IF;
     END IF;
     SELECT t.email_domains, t.email_pattern, t.default_roles INTO was
       FROM tenancy.tenants t WHERE t.id = tenant FOR NO KEY UPDATE; -- sign-ups go on meanwhile
@@ -92,9 +82,7 @@ BEGIN
             DETAIL = tenancy.email_pattern_problem(email_pattern),
             HINT = 'A pattern covers the whole address, as in [^@]+@(.+\.)?example\.com.';
     END IF;
-    IF tenancy.is_administrator() THEN
-        missing := tenancy.missing_role(tenant, default_roles);
-    END IF;
+    missing := tenancy.missing_role(tenant, default_roles);
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'role "%" does not exist', missing USING ERRCODE = '42704',
             HINT = 'SELECT name FROM tenancy.roles lists the roles you may use.';

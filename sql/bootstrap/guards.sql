@@ -289,6 +289,25 @@ CREATE TRIGGER guard_identity BEFORE UPDATE ON tenancy.groups FOR EACH ROW
     WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.tenant_id IS DISTINCT FROM NEW.tenant_id)
     EXECUTE FUNCTION tenancy.guard_identity();
 
+CREATE FUNCTION tenancy.refuse_assignment() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'permission denied to change whom a tenant takes in by e-mail address' USING ERRCODE = '42501',
+        HINT = 'Operators with access "write" and administrators may.';
+END
+$$;
+COMMENT ON FUNCTION tenancy.refuse_assignment() IS 'Internal: raises 42501 for who may not say whom a tenant takes in';
+
+CREATE FUNCTION tenancy.refuse_default_roles() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'permission denied to give roles to whom a tenant takes in by e-mail address' USING ERRCODE = '42501',
+        DETAIL = 'Operators see and edit tenants, and hold nothing in them.',
+        HINT = 'Administrators may. While there are no default roles, operators may say whom the tenant takes in.';
+END
+$$;
+COMMENT ON FUNCTION tenancy.refuse_default_roles() IS 'Internal: raises 42501 for an operator who would give roles in a tenant';
+
 CREATE FUNCTION tenancy.guard_tenant() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -300,15 +319,12 @@ BEGIN
     -- With gmail.com, or .*, a tenant would take in everybody who signs up.
     IF (NEW.email_domains, NEW.email_pattern, NEW.default_roles) IS DISTINCT FROM (OLD.email_domains, OLD.email_pattern, OLD.default_roles)
        AND NOT tenancy.is_administrator() AND tenancy.operator_access() IS DISTINCT FROM 'write' THEN
-        RAISE EXCEPTION 'permission denied to change whom a tenant takes in by e-mail address' USING ERRCODE = '42501',
-            HINT = 'Operators with access "write" and administrators may.';
+        PERFORM tenancy.refuse_assignment();
     END IF;
     -- An operator with an address in the domain he names would let himself in, as what the default roles make of him.
     IF (NEW.email_domains, NEW.email_pattern, NEW.default_roles) IS DISTINCT FROM (OLD.email_domains, OLD.email_pattern, OLD.default_roles)
        AND NOT tenancy.is_administrator() AND (OLD.default_roles <> '{}' OR NEW.default_roles <> '{}') THEN
-        RAISE EXCEPTION 'permission denied to give roles to whom a tenant takes in by e-mail address' USING ERRCODE = '42501',
-            DETAIL = 'Operators see and edit tenants, and hold nothing in them.',
-            HINT = 'Administrators may. Without default roles, operators may say whom the tenant takes in.';
+        PERFORM tenancy.refuse_default_roles();
     END IF;
     NEW.updated_at := now();
     RETURN NEW;

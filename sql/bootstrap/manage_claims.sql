@@ -3,7 +3,7 @@
 
 -- Whether the caller may, where the metadata is, and whether the user exists.
 CREATE FUNCTION tenancy.claims_of(user_id uuid, attached OUT tenancy.users_table, metadata OUT jsonb)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     found_users bigint;
 BEGIN
@@ -51,21 +51,14 @@ CREATE FUNCTION tenancy.write_claim(user_id uuid, claim text, value jsonb) RETUR
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     found record;
-    changed bigint;
 BEGIN
     SELECT (c.attached).*, c.metadata INTO found FROM tenancy.claims_of(user_id) c;
     PERFORM tenancy.check_claim(claim);
     IF jsonb_typeof(found.metadata) <> 'object' THEN
         RAISE EXCEPTION 'the user''s app metadata is not a JSON object' USING ERRCODE = '55000';
     END IF;
-    EXECUTE format(CASE WHEN value IS NULL
-                        THEN 'UPDATE %1$s u SET %2$I = u.%2$I - $2 WHERE u.%3$I = $1 AND u.%2$I ? $2'
-                        ELSE 'UPDATE %1$s u SET %2$I = coalesce(nullif(u.%2$I, ''null''), ''{}'') || jsonb_build_object($2, $3)
-                               WHERE u.%3$I = $1 AND u.%2$I -> $2 IS DISTINCT FROM $3' END,
-                   found.relation, found.app_metadata_column, found.id_column)
-      USING user_id, claim, value;
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed > 0;
+    RETURN tenancy.write_metadata(found.app_metadata_column, ARRAY[claim], ARRAY[user_id],
+               ARRAY[CASE WHEN value IS NULL THEN '{}' ELSE jsonb_build_object(claim, value)::text END]) > 0;
 END
 $$;
 COMMENT ON FUNCTION tenancy.write_claim(uuid, text, jsonb) IS 'Administrators only: puts a value into a user''s app metadata, or with NULL takes the claim out';

@@ -21,6 +21,15 @@ fn sync_users(user_ids: Vec<Uuid>) -> i64 {
     projection::sync(&ids, Locked::Wait).unwrap_or_else(|error| Error::Spi(error).raise())
 }
 
+/// Puts JSON objects, as text, into a jsonb column of these users in the attached users table, each in place of those of
+/// the keys that the column has: with the rights of the table's owner, as its triggers are his. How many changed.
+#[pg_extern]
+fn write_metadata(column: &str, keys: Vec<String>, user_ids: Vec<Uuid>, documents: Vec<String>) -> i64 {
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    projection::write_metadata(column, &keys, user_ids, documents)
+        .unwrap_or_else(|error| Error::Spi(error).raise())
+}
+
 /// What these users' claims are, by the newest committed state and one's own changes.
 #[pg_extern(stable)]
 fn projected_claims(

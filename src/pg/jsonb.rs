@@ -22,24 +22,24 @@ pub unsafe fn text(value: Datum) -> Option<String> {
     }
 }
 
-/// The object with these keys, in place of those it has of `owned`. What is no object stays as it is, and what was
-/// absent stays so if there is nothing to add.
+/// The object with these keys, in place of those it has of `owned`. What was absent, or JSON null, stays so if there is
+/// nothing to add; whatever else is no object stays as it is.
 ///
 /// # Safety
 /// Both are datums of type jsonb, `new` an object.
 pub unsafe fn replace(old: Option<Datum>, owned: &[&str], new: Datum) -> Option<Datum> {
     // SAFETY: the caller's promise; each function is called with the arguments it declares.
     unsafe {
-        let Some(old) = old else {
-            return (text(new)? != "{}").then_some(new);
-        };
-        let kind = pgrx::direct_function_call_as_datum(pg_sys::jsonb_typeof, &[Some(old)])?;
-        if super::function::text_bytes(kind) != b"object" {
-            return Some(old);
+        let kind =
+            old.and_then(|old| pgrx::direct_function_call_as_datum(pg_sys::jsonb_typeof, &[Some(old)]));
+        match kind.map_or(b"null" as &[u8], |kind| super::function::text_bytes(kind)) {
+            b"object" => {}
+            b"null" if text(new)? != "{}" => return Some(new),
+            _ => return old,
         }
         let keys: Vec<String> = owned.iter().map(|key| (*key).to_owned()).collect();
         let keys = pgrx::IntoDatum::into_datum(keys);
-        let rest = pgrx::direct_function_call_as_datum(pg_sys::jsonb_delete_array, &[Some(old), keys])?;
+        let rest = pgrx::direct_function_call_as_datum(pg_sys::jsonb_delete_array, &[old, keys])?;
         pgrx::direct_function_call_as_datum(pg_sys::jsonb_concat, &[Some(rest), Some(new)])
     }
 }

@@ -7,7 +7,9 @@ mod affected;
 mod users;
 
 use crate::cache;
-use crate::claims::projection::{self, Limits};
+use crate::claims::projection::{self, KEYS, Limits};
+use crate::pg::role::Acting;
+use crate::pg::scan;
 use crate::pg::subtransaction::{Failure, attempt};
 use crate::pg::trigger::{Event, Trigger};
 use crate::rbac::access::AccessMap;
@@ -88,45 +90,66 @@ pub fn is_writing() -> bool {
 
 /// Projects the claims of these users. Answers how many were wrong.
 pub fn sync(ids: &[Id], locked: Locked) -> SpiResult<i64> {
-    let Some((table, column)) =
-        users::attached().and_then(|users| users.app_metadata.clone().map(|c| (users, c)))
-    else {
-        return Ok(0);
-    };
+    let Some(table) = users::attached() else { return Ok(0) };
+    let Some(column) = &table.app_metadata else { return Ok(0) };
     let ids: Vec<Uuid> = ids.iter().copied().map(Uuid::from_bytes).collect();
-    Spi::connect_mut(|client| write(client, &table, &column, ids, locked))
+    Spi::connect_mut(|client| {
+        let held = lock(client, &table, ids, locked)?;
+        let keys: Vec<Id> = held.iter().map(|id| *id.as_bytes()).collect();
+        let mut claims: Vec<String> = Vec::with_capacity(keys.len());
+        cache::each_access(&keys, |_, access| claims.push(object(access)));
+        // Without our tables nobody is asked.
+        if claims.is_empty() || claims.len() < held.len() {
+            return Ok(0);
+        }
+        let _writing = Writing::begin();
+        write(client, &table, column, &KEYS, held, claims)
+    })
 }
 
+/// Puts documents into a jsonb column of these users, each in place of those of the keys that it had. Answers how many
+/// changed.
+pub fn write_metadata(column: &str, keys: &[&str], ids: Vec<Uuid>, documents: Vec<String>) -> SpiResult<i64> {
+    let Some(table) = users::attached() else { return Ok(0) };
+    Spi::connect_mut(|client| write(client, &table, &scan::quoted(column), keys, ids, documents))
+}
+
+/// Those of the users whose rows are ours now.
+fn lock(client: &mut SpiClient, table: &UsersTable, ids: Vec<Uuid>, locked: Locked) -> SpiResult<Vec<Uuid>> {
+    let skip = if locked == Locked::Skip { " SKIP LOCKED" } else { "" };
+    let (relation, id) = (&table.relation, &table.id);
+    let query = format!(
+        "SELECT coalesce(array_agg(l.id), '{{}}') FROM (SELECT u.{id} AS id FROM {relation} u WHERE u.{id} = ANY ($1) \
+         ORDER BY u.{id} FOR NO KEY UPDATE{skip}) l"
+    );
+    let _owner = Acting::as_owner_of(table.oid);
+    Ok(client.update(&query, None, &[ids.into()])?.first().get_one()?.unwrap_or_default())
+}
+
+/// As the table's owner, who may call nothing of ours: hence the expression, which is what `jsonb::replace` does.
 fn write(
     client: &mut SpiClient,
     table: &UsersTable,
     column: &str,
+    keys: &[&str],
     ids: Vec<Uuid>,
-    locked: Locked,
+    documents: Vec<String>,
 ) -> SpiResult<i64> {
-    let skip = if locked == Locked::Skip { " SKIP LOCKED" } else { "" };
     let (relation, id) = (&table.relation, &table.id);
-    let lock = format!(
-        "SELECT coalesce(array_agg(l.id), '{{}}') FROM (SELECT u.{id} AS id FROM {relation} u WHERE u.{id} = ANY ($1) \
-         ORDER BY u.{id} FOR NO KEY UPDATE{skip}) l"
+    let replaced = format!(
+        "CASE coalesce(jsonb_typeof(u.{column}), 'null') \
+         WHEN 'object' THEN (u.{column} - $3) || d.document \
+         WHEN 'null' THEN CASE d.document WHEN '{{}}' THEN u.{column} ELSE d.document END \
+         ELSE u.{column} END"
     );
-    let held: Vec<Uuid> = client.update(&lock, None, &[ids.into()])?.first().get_one()?.unwrap_or_default();
-    if held.is_empty() {
-        return Ok(0);
-    }
-    let keys: Vec<Id> = held.iter().map(|id| *id.as_bytes()).collect();
-    let mut claims: Vec<String> = Vec::with_capacity(keys.len());
-    cache::each_access(&keys, |_, access| claims.push(object(access)));
-    if claims.len() < held.len() {
-        return Ok(0);
-    }
-    let update = format!(
-        "UPDATE {relation} u SET {column} = tenancy.replace_claims(u.{column}, p.claims) \
-           FROM (SELECT unnest($1) AS id, unnest($2)::jsonb AS claims) p \
-          WHERE u.{id} = p.id AND u.{column} IS DISTINCT FROM tenancy.replace_claims(u.{column}, p.claims)"
+    let query = format!(
+        "UPDATE {relation} u SET {column} = {replaced} \
+           FROM (SELECT unnest($1) AS id, unnest($2)::jsonb AS document) d \
+          WHERE u.{id} = d.id AND u.{column} IS DISTINCT FROM {replaced}"
     );
-    let _writing = Writing::begin();
-    let written = client.update(&update, None, &[held.into(), claims.into()])?.len();
+    let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+    let _owner = Acting::as_owner_of(table.oid);
+    let written = client.update(&query, None, &[ids.into(), documents.into(), keys.into()])?.len();
     Ok(i64::try_from(written).unwrap_or(i64::MAX))
 }
 

@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 /// Names as they are written in a statement.
 #[derive(Clone, Debug)]
 pub struct UsersTable {
+    pub oid: pg_sys::Oid,
     pub relation: String,
     pub id: String,
     pub app_metadata: Option<String>,
@@ -23,11 +24,13 @@ pub fn attached() -> Option<UsersTable> {
     let mut found = None;
     table.read(&snapshot, None, |row| {
         let text = |column| row.text(column).map(scan::quoted);
-        found = row
-            .oid(relation)
-            .and_then(scan::quoted_relation)
-            .zip(text(id))
-            .map(|(relation, id)| UsersTable { relation, id, app_metadata: text(app_metadata) });
+        let place = row.oid(relation).and_then(|oid| Some((oid, scan::quoted_relation(oid)?)));
+        found = place.zip(text(id)).map(|((oid, relation), id)| UsersTable {
+            oid,
+            relation,
+            id,
+            app_metadata: text(app_metadata),
+        });
     });
     found
 }
