@@ -104,7 +104,6 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMIT;
 
 -- --- what is so now, and what is left ----------------------------------------------------------
 \pset footer off
@@ -132,3 +131,4 @@ SELECT item, state FROM (
     UNION ALL
     SELECT 7, 'by hand', 'restart PostgREST, auth and storage server, so that their connections load the library'
 ) report ORDER BY line;
+COMMIT;

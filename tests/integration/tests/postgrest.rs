@@ -258,6 +258,7 @@ fn a_user_of_two_tenants_works_in_both_at_once_by_header() {
 #[test]
 fn pooled_clients_have_nothing_of_each_other() {
     drop(prepare("pooled"));
+    CLUSTER.connect("pooled").run("GRANT USAGE ON SCHEMA tenancy TO authenticator");
     let bouncer = PgBouncer::start(&CLUSTER);
     let (mut first, mut second) =
         (Api::unprepared(bouncer.connect("pooled")), Api::unprepared(bouncer.connect("pooled")));
@@ -294,7 +295,7 @@ fn other_roles_and_wrappers_change_no_identity() {
              $$ SELECT * FROM docs $$;
          CREATE ROLE keeper NOLOGIN; GRANT ALL ON docs TO keeper;
          ALTER FUNCTION public.docs_as_owner() OWNER TO keeper; ALTER TABLE docs OWNER TO keeper;
-         GRANT USAGE ON SCHEMA tenancy TO keeper",
+         GRANT USAGE ON SCHEMA tenancy TO keeper, authenticator",
     );
     let viewer = Request::get(user(1));
     assert_eq!(api.value(&viewer, "as_owner()"), json!(format!("{} f", user(1))));
