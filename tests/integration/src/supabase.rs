@@ -14,7 +14,7 @@ impl Cluster {
     #[track_caller]
     pub fn unconnected_database(&self, name: &str) -> Session {
         let mut admin = self.database(name);
-        admin.run("CREATE EXTENSION pg_tenancy; CREATE TABLE tenancy.users_table(relation regclass); CREATE FUNCTION tenancy.attach_users(r regclass) RETURNS boolean LANGUAGE sql AS $$ INSERT INTO tenancy.users_table SELECT r WHERE NOT EXISTS (SELECT FROM tenancy.users_table) RETURNING true $$; CREATE FUNCTION tenancy.custom_access_token_hook(e jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT e $$;");
+        admin.run("CREATE EXTENSION pg_tenancy");
         admin
     }
 
