@@ -65,19 +65,25 @@ fn the_second_run_changes_nothing() {
 
 #[test]
 fn libraries_named_elsewhere_are_loaded_as_before_and_ours_with_them() {
-    CLUSTER.connect("postgres").run(
-        "CREATE DATABASE libraries; CREATE DATABASE other_libraries;
-         CREATE ROLE everywhere LOGIN; ALTER ROLE everywhere SET session_preload_libraries = 'passwordcheck';
+    CLUSTER.connect("postgres").run("CREATE DATABASE other_libraries");
+    CLUSTER.database("libraries").run(
+        "CREATE ROLE everywhere LOGIN; ALTER ROLE everywhere SET session_preload_libraries = 'passwordcheck';
          CREATE ROLE here LOGIN; ALTER ROLE here IN DATABASE libraries SET session_preload_libraries = 'passwordcheck', 'auto_explain';
          ALTER ROLE here IN DATABASE other_libraries SET session_preload_libraries = 'auto_explain';
          CREATE ROLE already LOGIN; ALTER ROLE already IN DATABASE libraries SET session_preload_libraries = 'pg_tenancy', 'auto_explain'",
     );
     CLUSTER.connect("libraries").run("CREATE EXTENSION pg_tenancy");
+    for database in ["libraries", "other_libraries"] {
+        CLUSTER.connect(database).run(
+            "CREATE FUNCTION public.preloaded() RETURNS text LANGUAGE sql SECURITY DEFINER AS
+                 $$ SELECT current_setting('session_preload_libraries') $$",
+        );
+    }
     CLUSTER.run_adapter("libraries");
     CLUSTER.run_adapter("libraries");
     let loaded = |database, role| {
         let mut session = CLUSTER.connect_as(database, role);
-        let setting = session.text("SHOW session_preload_libraries");
+        let setting = session.text("SELECT public.preloaded()");
         (setting, session.holds("current_setting('tenancy.authority', true) = 'tables'"))
     };
     for (database, role, libraries) in [
@@ -103,9 +109,8 @@ fn libraries_named_elsewhere_are_loaded_as_before_and_ours_with_them() {
 
 #[test]
 fn what_is_missing_is_said_and_nothing_is_changed() {
-    CLUSTER.connect("postgres").run(
-        "CREATE DATABASE no_extension; CREATE DATABASE no_users TEMPLATE template0; CREATE ROLE nobody LOGIN",
-    );
+    CLUSTER.connect("postgres").run("CREATE DATABASE no_users TEMPLATE template0");
+    CLUSTER.database("no_extension").run("CREATE ROLE nobody LOGIN");
     let error = failure(&CLUSTER, "no_extension", "postgres");
     assert!(
         error.contains("55000: extension \"pg_tenancy\" is not installed in database \"no_extension\""),
@@ -339,10 +344,19 @@ fn definers_functions_have_a_fixed_path_and_ask_who_calls() {
     );
     let for_anon: Vec<&str> = for_anon.iter().map(|row| row[0].as_deref().expect("a name")).collect();
     assert_eq!(for_anon, DEFINERS);
+    admin.add_docs();
+    let mut api = Api::new(CLUSTER.connect_as("definers", "authenticator"));
+    for call in ["tenancy.sync_claims()", &format!("tenancy.sync_claims('{}')", user(2))] {
+        let call = format!("SELECT {call} AS answer");
+        for request in [Request::anonymous(), Request::post(user(2))] {
+            assert_eq!(api.code(&request, &call), "42501", "{call}");
+        }
+        assert_eq!(api.code(&Request::service(), &call), "00000", "{call}");
+    }
 }
 
 const DEFINERS: &[&str] = &[
     "tenancy.create_tenant_by_identity(text,text,uuid,jsonb)",
-    "tenancy.current_tenant_key()",
     "tenancy.outranks(uuid,uuid)",
+    "tenancy.sync_claims(uuid,bigint)",
 ];
