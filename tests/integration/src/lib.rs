@@ -35,7 +35,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn required(variable: &str) -> std::path::PathBuf {
+/// What the environment must say.
+pub fn required(variable: &str) -> std::path::PathBuf {
     match std::env::var_os(variable) {
         Some(value) => value.into(),
         None => panic!("{variable} is not set: run `make integration`, which sets it"),
