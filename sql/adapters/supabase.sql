@@ -58,7 +58,8 @@ GRANT EXECUTE ON FUNCTION tenancy.custom_access_token_hook(jsonb) TO supabase_au
 -- --- PostgREST ---------------------------------------------------------------------------------
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'tenancy'::regnamespace AND proname = 'register_pre_request') THEN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticator')
+       AND EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'tenancy'::regnamespace AND proname = 'register_pre_request') THEN
         PERFORM tenancy.register_pre_request();
     END IF;
 END
@@ -118,17 +119,24 @@ SELECT item, state FROM (
            (SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles
              WHERE NOT rolsuper AND has_function_privilege(oid, 'tenancy.custom_access_token_hook(jsonb)', 'EXECUTE'))
     UNION ALL
-    SELECT 4, 'library', coalesce(
+    SELECT 4, 'pre-request', coalesce(
+           (SELECT split_part(entry, '=', 2)
+              FROM pg_db_role_setting s, unnest(s.setconfig) entry
+             WHERE s.setrole = (SELECT oid FROM pg_roles WHERE rolname = 'authenticator')
+               AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+               AND entry LIKE 'pgrst.db\_pre\_request=%' ORDER BY s.setdatabase DESC LIMIT 1), 'none registered')
+    UNION ALL
+    SELECT 5, 'library', coalesce(
            (SELECT string_agg(concat_ws(' of ', split_part(entry, '=', 2), nullif(s.setrole, 0)::regrole::text), '; '
                               ORDER BY s.setrole)
               FROM pg_db_role_setting s, unnest(s.setconfig) entry
              WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
                AND entry LIKE 'session\_preload\_libraries=%pg\_tenancy%'), 'preloaded by the server''s configuration')
     UNION ALL
-    SELECT 5, 'by hand', 'auth server: GOTRUE_HOOK_CUSTOM_ACCESS_TOKEN_ENABLED=true'
+    SELECT 6, 'by hand', 'auth server: GOTRUE_HOOK_CUSTOM_ACCESS_TOKEN_ENABLED=true'
     UNION ALL
-    SELECT 6, 'by hand', 'auth server: GOTRUE_HOOK_CUSTOM_ACCESS_TOKEN_URI=pg-functions://postgres/tenancy/custom_access_token_hook'
+    SELECT 7, 'by hand', 'auth server: GOTRUE_HOOK_CUSTOM_ACCESS_TOKEN_URI=pg-functions://postgres/tenancy/custom_access_token_hook'
     UNION ALL
-    SELECT 7, 'by hand', 'restart PostgREST, auth and storage server, so that their connections load the library'
+    SELECT 8, 'by hand', 'restart PostgREST, auth and storage server, so that their connections load the library'
 ) report ORDER BY line;
 COMMIT;
