@@ -75,7 +75,8 @@ stored() {
 
 step '1. A Supabase-shaped database, the extension, the adapter (which may run again)'
 # The scratch cluster loads the library everywhere; here that is the adapter's business.
-psql -c "ALTER SYSTEM SET session_preload_libraries = ''" -c 'SELECT pg_reload_conf()' >/dev/null
+echo "session_preload_libraries = ''" | as_pg tee -a "$RUN/server/data/postgresql.conf" >/dev/null
+as_pg "$BINDIR/pg_ctl" -D "$RUN/server/data" reload >/dev/null
 psql -f tests/fixtures/supabase.sql >/dev/null
 psql -c 'CREATE EXTENSION pg_tenancy' >/dev/null
 psql -f sql/adapters/supabase.sql >"$RUN/adapter" 2>"$RUN/notices" || { cat "$RUN/notices"; exit 1; }
