@@ -9,6 +9,14 @@ ACME='aaaaaaaa-0000-4000-8000-000000000001'
 GLOBEX='bbbbbbbb-0000-4000-8000-000000000002'
 INITECH='cccccccc-0000-4000-8000-000000000003'
 
+# Ids are shown by their names.
+show() {
+    local text=$1 name
+    for name in "${!ID[@]}"; do text=${text//"${ID[$name]}"/<$name>}; done
+    text=${text//"$ACME"/<acme>}
+    text=${text//"$GLOBEX"/<globex>}
+    printf '    %s\n' "${text//"$INITECH"/<initech>}"
+}
 # Output of psql with errors as their SQLSTATE alone.
 codes() { sed -E 's/^(psql:[^ ]* )?ERROR:  ([0-9A-Z]{5})$/\2/; /^$/d' | grep -vE '^(NOTICE|HINT|DETAIL)' || true; }
 # auth SQL: as the auth server.
@@ -206,7 +214,7 @@ login mia
 as mia POST "SELECT tenancy.create_role('clerk', '{documents.read}', '$ACME') IS NOT NULL" t
 as mia POST "SELECT tenancy.grant_role('$ACME', '${ID[ann]}', 'clerk')" t
 as mia POST "SELECT tenancy.grant_role('$ACME', '${ID[mia]}', 'admin')" 42501
-as mia POST "SELECT tenancy.grant_role('$GLOBEX', '${ID[mia]}', 'reader')" 42704
+as mia POST "SELECT tenancy.grant_role('$GLOBEX', '${ID[mia]}', 'reader')" 42501
 as ann POST "SELECT tenancy.grant_role('$ACME', '${ID[ann]}', 'manager')" 42501
 
 step '12. Operators: tenant_access without a superuser; of protected data nothing, unless a table says so'
