@@ -283,7 +283,8 @@ SQL
 admin "SELECT tenancy.grant_role('$ACME', '${ID[pam]}', 'editor')" t
 admin 'SELECT DISTINCT what, sqlstate, message FROM tenancy.sync_failures' 'claims|P0001|not now'
 login pam
-expect 'the token' "$(in_token pam "#> '{app_metadata,perms}' ? 'documents.*'")" true
+show "pam's token: $(in_token pam "#> '{app_metadata,perms}'")"
+expect 'the token' "$(in_token pam "#> '{app_metadata,perms}'")" '["documents.*", "documents.read", "documents.update", "files.read"]'
 psql -c 'DROP TRIGGER refuse ON auth.users'
 admin 'SELECT tenancy.sync_claims()' 1
 
