@@ -89,7 +89,7 @@ fn a_thousand_subscribers_in_one_transaction_see_what_each_may() {
     let insert = insert.as_mut().expect("a statement");
     for n in 0..SUBSCRIBERS {
         let (role, claims, sees) = subscriber(n, &mut random);
-        let sees: Vec<i32> = sees.into_iter().map(|n| n as i32).collect();
+        let sees: Vec<i32> = sees.into_iter().filter_map(|n| i32::try_from(n).ok()).collect();
         sighted += sees.len();
         let id = i32::try_from(n).expect("small");
         admin.client().execute(&*insert, &[&id, &role, &claims, &sees]).expect("inserted");
@@ -102,7 +102,7 @@ fn a_thousand_subscribers_in_one_transaction_see_what_each_may() {
             "SELECT s.id, s.claims, r.visible FROM public.apply_rls({doc}) r JOIN public.subscribers s ON s.id = r.subscriber
               WHERE r.visible IS DISTINCT FROM {doc} = ANY (s.sees)"
         ));
-        assert_eq!(wrong, [const { Vec::<Option<String>>::new() }; 0], "doc {doc}");
+        assert!(wrong.is_empty(), "doc {doc}: {wrong:?}");
         let seen = admin.number(&format!("SELECT count(*) FROM public.subscribers WHERE {doc} = ANY (sees)"));
         assert!(seen > 10, "doc {doc} is seen by {seen}");
     }
