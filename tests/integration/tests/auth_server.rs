@@ -284,6 +284,33 @@ fn a_failing_projection_stops_no_grant_no_sign_up_and_no_login() {
     assert_eq!(metadata(&mut auth, user(1))["perms"], json!(["docs.*", "docs.read"]));
 }
 
+/// An error in the middle of the hook, which a lock brings about: the token is as it was, and the auth server's own
+/// transaction goes on.
+#[test]
+fn an_error_inside_the_hook_is_not_the_logins() {
+    let (mut admin, mut auth) = prepare("locked");
+    let event = json!({ "user_id": user(1).to_string(), "claims": { "app_metadata": { "perms": ["old"] } } });
+    admin.run("BEGIN; LOCK TABLE tenancy.member_roles IN ACCESS EXCLUSIVE MODE");
+    auth.run("SET lock_timeout = '100ms'");
+    assert_eq!(hooked(&mut auth, &event), event);
+    auth.run("BEGIN; UPDATE users SET last_sign_in_at = now()");
+    assert_eq!(auth.text(&format!("SELECT tenancy.custom_access_token_hook('{event}') = '{event}'")), "t");
+    auth.sign_up(&[user(70)]);
+    auth.run("COMMIT");
+    admin.run("COMMIT");
+    assert!(
+        auth.holds(&format!(
+            "EXISTS (SELECT FROM users WHERE id = '{}' AND created_at IS NOT NULL)",
+            user(70)
+        ))
+    );
+    assert_eq!(hooked(&mut auth, &event)["claims"]["app_metadata"]["perms"], json!(["docs.read"]));
+    assert_eq!(
+        admin.rows("SELECT DISTINCT sqlstate FROM tenancy.sync_failures"),
+        [[Some("55P03".to_owned())]]
+    );
+}
+
 #[test]
 fn the_kill_switches_leave_everything_alone_and_a_reconcile_mends() {
     prepare("switched").0.run("ALTER DATABASE switched SET tenancy.claims_sync = off; ALTER DATABASE switched SET tenancy.token_hook = off");
