@@ -58,9 +58,9 @@ GRANT EXECUTE ON FUNCTION tenancy.custom_access_token_hook(jsonb) TO supabase_au
 -- --- PostgREST ---------------------------------------------------------------------------------
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticator')
-       AND EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'tenancy'::regnamespace AND proname = 'register_pre_request') THEN
-        PERFORM tenancy.register_pre_request();
+    -- Another one that is registered stays, and a notice says how to have both.
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticator') THEN
+        PERFORM tenancy.register_pre_request('authenticator');
     END IF;
 END
 $$;
@@ -119,12 +119,7 @@ SELECT item, state FROM (
            (SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles
              WHERE NOT rolsuper AND has_function_privilege(oid, 'tenancy.custom_access_token_hook(jsonb)', 'EXECUTE'))
     UNION ALL
-    SELECT 4, 'pre-request', coalesce(
-           (SELECT split_part(entry, '=', 2)
-              FROM pg_db_role_setting s, unnest(s.setconfig) entry
-             WHERE s.setrole = (SELECT oid FROM pg_roles WHERE rolname = 'authenticator')
-               AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-               AND entry LIKE 'pgrst.db\_pre\_request=%' ORDER BY s.setdatabase DESC LIMIT 1), 'none registered')
+    SELECT 4, 'pre-request', coalesce(tenancy.registered_pre_request('authenticator'), 'none registered')
     UNION ALL
     SELECT 5, 'library', coalesce(
            (SELECT string_agg(concat_ws(' of ', split_part(entry, '=', 2), nullif(s.setrole, 0)::regrole::text), '; '

@@ -34,6 +34,7 @@ async function answer(work, clients, request) {
         await client.query(request.read_only ? 'BEGIN READ ONLY' : 'BEGIN');
         begun = true;
         await client.query(named(work, number, SET, request.settings));
+        if (work.pre_request) await client.query(named(work, number, `SELECT ${work.pre_request}()`, []));
         const rows = await ask();
         await client.query('COMMIT');
         return { rows };

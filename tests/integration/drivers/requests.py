@@ -1,7 +1,7 @@
 """Makes requests by psycopg, as an application would that does what PostgREST does.
 
-Standard input is JSON: how to connect ("host", "port", "database", "user"), whether statements are "prepared", and the
-"requests": which of two clients makes it, the seven settings of the request or null for a statement outside of any,
+Standard input is JSON: how to connect ("host", "port", "database", "user"), whether statements are "prepared", the name
+of a "pre_request" function or null, and the "requests": which of two clients makes it, the seven settings of the request or null for a statement outside of any,
 whether it is "read_only", the "sql" with $1, $2, ... and its "values". Standard output has a line of JSON for each:
 its rows, or the SQLSTATE of its error.
 """
@@ -35,13 +35,15 @@ def rows(connection, request):
     return [list(row) for row in cursor.fetchall()] if cursor.description else []
 
 
-def answer(connection, request):
+def answer(work, connection, request):
     try:
         if request["settings"] is None:
             return {"rows": rows(connection, request)}
         connection.read_only = request["read_only"]
         with connection.transaction():
             connection.execute(SET, request["settings"])
+            if work["pre_request"]:
+                connection.execute(f"SELECT {work['pre_request']}()")
             return {"rows": rows(connection, request)}
     except psycopg.Error as error:
         return {"code": error.sqlstate or str(error)}
@@ -62,7 +64,7 @@ def main():
         for _ in range(2)
     ]
     for request in work["requests"]:
-        print(json.dumps(answer(clients[request["client"]], request)))
+        print(json.dumps(answer(work, clients[request["client"]], request)))
     for client in clients:
         client.close()
 

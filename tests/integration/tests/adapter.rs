@@ -54,6 +54,7 @@ fn the_second_run_changes_nothing() {
         "application roles|anon, authenticated, service_role",
         "users table|auth.users",
         "access token hook|executable by supabase_auth_admin\n",
+        "pre-request|tenancy.pre_request\n",
         "pg-functions://postgres/tenancy/custom_access_token_hook",
     ] {
         assert!(said.contains(part), "{part} in:\n{said}");
@@ -105,6 +106,18 @@ fn libraries_named_elsewhere_are_loaded_as_before_and_ours_with_them() {
     CLUSTER.connect("other_libraries").run("CREATE EXTENSION pg_tenancy");
     CLUSTER.run_adapter("other_libraries");
     assert_eq!(loaded("other_libraries", "postgres"), ("passwordcheck, pg_tenancy".to_owned(), true));
+}
+
+#[test]
+fn a_pre_request_that_is_registered_stays() {
+    drop(CLUSTER.unconnected_database("registered"));
+    let set =
+        "ALTER ROLE authenticator IN DATABASE registered SET pgrst.db_pre_request = 'public.check_request'";
+    CLUSTER.connect("registered").run(set);
+    let said = CLUSTER.run_adapter("registered");
+    assert!(said.contains("pre-request|public.check_request\n"), "{said}");
+    let mut postgrest = CLUSTER.connect_as("registered", "authenticator");
+    assert_eq!(postgrest.text("SHOW pgrst.db_pre_request"), "public.check_request");
 }
 
 #[test]
@@ -304,6 +317,7 @@ fn public_may_run_these_functions_and_touch_nothing() {
 
 const PUBLIC: &[&str] = &[
     "aal",
+    "active_tenant_or_all",
     "can_see_tenant",
     "claim",
     "claims",
@@ -316,13 +330,16 @@ const PUBLIC: &[&str] = &[
     "has_permission",
     "has_role",
     "has_tenant_role",
+    "is_active_or_operator",
     "is_administrator",
     "is_member",
+    "is_member_or_operator",
     "keep_tenant",
     "operator_access",
     "require_permission",
     "storage_tenant",
     "tenant_ids",
+    "tenant_ids_or_all",
     "tenant_ids_with",
     "tenant_ids_with_all",
     "tenant_ids_with_any",
@@ -346,7 +363,16 @@ fn definers_functions_have_a_fixed_path_and_ask_who_calls() {
     assert_eq!(for_anon, DEFINERS);
     admin.add_docs();
     let mut api = Api::new(CLUSTER.connect_as("definers", "authenticator"));
-    for call in ["tenancy.sync_claims()", &format!("tenancy.sync_claims('{}')", user(2))] {
+    let id = user(2);
+    let calls = [
+        "sync_claims()",
+        "sync_claims('ID')",
+        "get_claims('ID')",
+        "get_claim('ID', 'plan')",
+        "set_claim('ID', 'plan', '1')",
+        "delete_claim('ID', 'plan')",
+    ];
+    for call in calls.map(|call| format!("tenancy.{}", call.replace("ID", &id.to_string()))) {
         let call = format!("SELECT {call} AS answer");
         for request in [Request::anonymous(), Request::post(user(2))] {
             assert_eq!(api.code(&request, &call), "42501", "{call}");
@@ -357,6 +383,11 @@ fn definers_functions_have_a_fixed_path_and_ask_who_calls() {
 
 const DEFINERS: &[&str] = &[
     "tenancy.create_tenant_by_identity(text,text,uuid,jsonb)",
+    "tenancy.delete_claim(uuid,text)",
+    "tenancy.get_claim(uuid,text)",
+    "tenancy.get_claims(uuid)",
+    "tenancy.missing_role_for_operator(uuid,text[])",
     "tenancy.outranks(uuid,uuid)",
+    "tenancy.set_claim(uuid,text,jsonb)",
     "tenancy.sync_claims(uuid,bigint)",
 ];

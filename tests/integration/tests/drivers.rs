@@ -92,7 +92,7 @@ impl Who {
 }
 
 /// Three docs of tenant 1, two of tenant 2; whatever is written is taken out again.
-fn script() -> Script {
+fn script(pre_request: bool) -> Script {
     let mut script = Script::default();
     let insert = "INSERT INTO docs (title) VALUES ($1) RETURNING tenant_id::text";
     let delete = "DELETE FROM docs WHERE title = $1 RETURNING title";
@@ -116,7 +116,9 @@ fn script() -> Script {
             script.request(1, &Who::with_claims(hostile), COUNT, &[], Ok("0"));
         }
         script.request(0, &Who::in_tenant(1, 1), COUNT, &[], Ok("3"));
-        script.request(1, &Who::in_tenant(1, 2), COUNT, &[], Ok("0"));
+        // Who names a tenant in vain sees nothing, or is told so by the pre-request.
+        let refused = if pre_request { Err("42501") } else { Ok("0") };
+        script.request(1, &Who::in_tenant(1, 2), COUNT, &[], refused);
         script.request(0, &Who::in_tenant(3, 2), COUNT, &[], Ok("2"));
         // What a client leaves behind is nobody else's, nor his own.
         let nobody = "SELECT tenancy.current_user_id()::text, tenancy.current_tenant_id()::text";
@@ -128,16 +130,17 @@ fn script() -> Script {
     script
 }
 
-/// Both clients of a driver's run, over this socket.
+/// Both clients of a driver's run, over this socket; with statements prepared there is a pre-request, too.
 fn run(driver: &str, host: &std::path::Path, port: u16, prepared: bool) {
-    let script = script();
+    let pre_request = prepared.then_some("tenancy.pre_request");
+    let script = script(pre_request.is_some());
     let program = match driver {
         "requests.py" => "PGT_PYTHON",
         _ => "PGT_NODE",
     };
     let work = json!({
         "host": host.display().to_string(), "port": port, "database": "drivers", "user": "authenticator",
-        "prepared": prepared, "requests": script.requests,
+        "prepared": prepared, "pre_request": pre_request, "requests": script.requests,
     });
     let mut child = Command::new(required(program))
         .arg(source("tests/integration/drivers").join(driver))

@@ -227,6 +227,41 @@ fn nobody_works_in_a_tenant_he_is_no_active_member_of() {
 }
 
 #[test]
+fn the_pre_request_refuses_a_tenant_named_in_vain_and_nothing_else() {
+    drop(prepare("asked"));
+    let mut admin = CLUSTER.connect("asked");
+    admin.run("ALTER DATABASE asked SET tenancy.tenant_header = 'x-tenant-id'");
+    let mut api = api("asked").with_pre_request("tenancy.pre_request");
+    let by_header = |value: &str| Request::get(user(1)).header("X-Tenant-Id", value);
+    assert_eq!(api.ask(&Request::get(user(1)), DOCS).len(), 3);
+    assert_eq!(api.ask(&by_header(&tenant(1).to_string()), DOCS).len(), 3);
+    assert_eq!(api.ask(&Request::anonymous(), DOCS), [Value::Null; 0]);
+    assert_eq!(api.ask(&Request::service(), DOCS).len(), 5);
+    for claims in ["", "{", "[]", "null", "{\"sub\": 1}", "{\"sub\": \"\\u0000\"}"] {
+        assert_eq!(api.ask(&Request::get(user(1)).claims(claims), DOCS), [Value::Null; 0], "{claims}");
+    }
+    for refused in [tenant(2).to_string(), tenant(7).to_string(), "nonsense".to_owned()] {
+        assert_eq!(api.code(&by_header(&refused), DOCS), "42501", "{refused}");
+    }
+    // The application's own, which was there before, in READ ONLY as well: it sees the request, and its word counts.
+    admin.run(
+        "CREATE FUNCTION public.check_request() RETURNS void LANGUAGE plpgsql AS $$
+         BEGIN
+             IF current_setting('request.headers')::json ->> 'x-blocked' IS NOT NULL THEN
+                 RAISE EXCEPTION 'blocked' USING ERRCODE = 'PT420';
+             END IF;
+         END
+         $$;
+         ALTER DATABASE asked SET tenancy.next_pre_request = 'public.check_request'",
+    );
+    let mut api =
+        Api::new(CLUSTER.connect_as("asked", "authenticator")).with_pre_request("tenancy.pre_request");
+    assert_eq!(api.ask(&Request::get(user(1)), DOCS).len(), 3);
+    assert_eq!(api.code(&Request::get(user(1)).header("X-Blocked", "1"), DOCS), "PT420");
+    assert_eq!(api.code(&by_header(&tenant(2).to_string()), DOCS), "42501");
+}
+
+#[test]
 fn a_user_of_two_tenants_works_in_both_at_once_by_header() {
     let mut first = prepare("tabs");
     let mut admin = CLUSTER.connect("tabs");
