@@ -69,7 +69,7 @@ as() {
 admin() {
     local answer
     answer=$({ psql -At -v VERBOSITY=sqlstate -c "$1" 2>&1 || true; } | codes)
-    show "$1${2:+ -> $answer}"
+    show "$1${2:+ -> ${answer//$'\n'/ | }}"
     [[ -z ${2:-} ]] || expect "$1" "$answer" "$2"
 }
 metadata() { sql "SELECT coalesce(raw_app_meta_data $2, '\"nothing\"') FROM auth.users WHERE id = '${ID[$1]}'"; }
@@ -274,6 +274,9 @@ stored ann perms '["documents.read", "documents.update", "files.read"]'
 admin 'SELECT tenancy.sync_claims(batch => 1000) > 0' t
 admin 'SELECT tenancy.sync_claims()' 0
 admin 'ALTER DATABASE postgres RESET tenancy.claims_sync_limit'
+show 'deferred: each user once, at the end of the transaction'
+admin "SET tenancy.claims_sync = deferred; BEGIN; SELECT tenancy.grant_role('$GLOBEX', '${ID[bob]}', 'editor'); SELECT raw_app_meta_data -> 'perms' FROM auth.users WHERE id = '${ID[bob]}'; COMMIT" $'t\n["all"]'
+stored bob perms '["all", "documents.*"]'
 
 step '17. What fails never stops a sign-up, a grant or a login'
 psql <<'SQL'
@@ -298,6 +301,7 @@ admin "ALTER DATABASE postgres SET tenancy.authority = 'claims'"
 login ann
 admin "SELECT tenancy.revoke_role('$ACME', '${ID[ann]}', 'reader'), tenancy.revoke_role('$ACME', '${ID[ann]}', 'clerk')" 't|t'
 as ann GET 'SELECT count(*) FROM documents' 4
+as pam GET "SELECT tenancy.has_permission('documents.delete'), tenancy.has_permission_by_name('documents.delete'), tenancy.has_permission_by_name('documents.read')" 't|f|t'
 login ann
 as ann GET 'SELECT count(*) FROM documents' 0
 admin 'ALTER DATABASE postgres RESET tenancy.authority'

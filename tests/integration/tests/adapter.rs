@@ -328,6 +328,7 @@ const PUBLIC: &[&str] = &[
     "has_all_permissions",
     "has_any_permission",
     "has_permission",
+    "has_permission_by_name",
     "has_role",
     "has_tenant_role",
     "is_active_or_operator",
