@@ -9,13 +9,6 @@ ACME='aaaaaaaa-0000-4000-8000-000000000001'
 GLOBEX='bbbbbbbb-0000-4000-8000-000000000002'
 TOKEN="{\"sub\": \"$ANN\", \"role\": \"authenticated\", \"app_metadata\": {\"perms\": [\"invoices.read\"]}}"
 
-# One more line if expectation and answer differ, and the end.
-expect() {
-    [[ $2 == "$3" ]] || { printf 'FAILED: %s: expected "%s", got "%s"\n' "$1" "$3" "$2"; exit 1; }
-}
-step() { printf '\n%s\n' "$1"; }
-show() { printf '    %s\n' "$1"; }
-sql() { psql -At -c "$1"; }
 # A user's request, as PostgREST makes it: one transaction, claims and role inside. An error is an answer too.
 request() {
     { psql -At 2>&1 || true; } <<SQL | sed -n 's/^psql:[^E]*//; /./p'

@@ -16,11 +16,21 @@ pub struct Expr<'p> {
     during: PhantomData<&'p ()>,
 }
 
-/// A column of a relation of the query that is being planned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Variable {
+/// A column of a relation of the query that is being planned, or a function of its columns, such as an index may have.
+#[derive(Clone, Copy)]
+pub struct Variable<'p> {
     pub relation: c_int,
-    pub attribute: i16,
+    /// 0 for a function.
+    attribute: i16,
+    expr: Expr<'p>,
+}
+
+impl PartialEq for Variable<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.relation == other.relation
+            && self.attribute == other.attribute
+            && (self.attribute != 0 || self.expr.equals(other.expr))
+    }
 }
 
 /// A call of a function.
@@ -54,14 +64,47 @@ impl<'p> Expr<'p> {
         self.is(NodeTag::T_FuncExpr).then(|| FunctionCall { raw: self.raw.cast(), during: PhantomData })
     }
 
-    pub fn as_variable(self) -> Option<Variable> {
+    pub fn as_variable(self) -> Option<Variable<'p>> {
+        if self.is(NodeTag::T_FuncExpr) {
+            return self.as_function_of_columns();
+        }
         if !self.is(NodeTag::T_Var) {
             return None;
         }
         // SAFETY: the tag says Var.
         let var = unsafe { &*self.raw.cast::<pg_sys::Var>() };
-        (var.varlevelsup == 0 && var.varattno > 0)
-            .then_some(Variable { relation: var.varno, attribute: var.varattno })
+        (var.varlevelsup == 0 && var.varattno > 0).then_some(Variable {
+            relation: var.varno,
+            attribute: var.varattno,
+            expr: self,
+        })
+    }
+
+    /// One relation's, and the same for the same row: what an index on an expression must be as well.
+    fn as_function_of_columns(self) -> Option<Variable<'p>> {
+        // SAFETY: walks over a valid expression; with these flags it raises only for a variable of an outer query, of
+        // which the first call says whether there is one. The list is of nodes of the expression.
+        let variables = unsafe {
+            if pg_sys::contain_vars_of_level(self.raw, 1) || pg_sys::contain_mutable_functions(self.raw) {
+                return None;
+            }
+            let kinds = pg_sys::PVC_INCLUDE_AGGREGATES
+                | pg_sys::PVC_INCLUDE_WINDOWFUNCS
+                | pg_sys::PVC_INCLUDE_PLACEHOLDERS;
+            list(pg_sys::pull_var_clause(self.raw, kinds as c_int))
+        };
+        let mut relations = variables.iter().map(|variable: &Expr| {
+            variable
+                .is(NodeTag::T_Var)
+                .then(|| variable.as_variable().map(|column| column.relation))
+                .flatten()
+        });
+        let relation = relations.next()??;
+        relations.all(|other| other == Some(relation)).then_some(Variable {
+            relation,
+            attribute: 0,
+            expr: self,
+        })
     }
 
     /// Whether it has one value for the whole of a scan: no column, nothing volatile, no subquery.
@@ -93,7 +136,7 @@ impl<'p> Expr<'p> {
 
     /// The column that must equal this expression's other side for it to be true: `column = x`, or
     /// `column = ANY (x)`, with an x that is fixed.
-    pub fn as_equality(self) -> Option<Variable> {
+    pub fn as_equality(self) -> Option<Variable<'p>> {
         let (left, right) = self.as_uuid_comparison()?;
         match (left.as_variable(), right.as_variable()) {
             (Some(column), None) if right.is_fixed() => Some(column),
@@ -103,7 +146,7 @@ impl<'p> Expr<'p> {
     }
 
     /// The column and the array of `column = ANY (array)`.
-    pub fn as_equals_any(self) -> Option<(Variable, Expr<'p>)> {
+    pub fn as_equals_any(self) -> Option<(Variable<'p>, Expr<'p>)> {
         let (left, right) = self.as_uuid_comparison().filter(|_| self.is(NodeTag::T_ScalarArrayOpExpr))?;
         Some((left.as_variable()?, right))
     }

@@ -47,7 +47,7 @@ impl<'p> Planning<'p> {
     }
 
     /// The conditions on the relation of a column, once the planner has sorted them.
-    pub fn conditions_on(self, column: Variable) -> Vec<Expr<'p>> {
+    pub fn conditions_on(self, column: Variable<'p>) -> Vec<Expr<'p>> {
         // SAFETY: the array holds simple_rel_array_size pointers, null where there is no base relation yet
         // (nodes/pathnodes.h, optimizer/util/relnode.c).
         unsafe {

@@ -17,7 +17,7 @@ use std::rc::Rc;
 pub struct Predicate<'p> {
     pub identity: Identity,
     pub tenant: Expr<'p>,
-    pub column: Variable,
+    pub column: Variable<'p>,
     topic: Topic,
     argument: Option<Expr<'p>>,
     schema: Oid,
@@ -32,7 +32,7 @@ impl<'p> Predicate<'p> {
         Self::new(request.function(), &request.arguments(), request.identity())
     }
 
-    /// `None` for a call of another function, or one whose tenant is no plain column, or whose other argument may
+    /// `None` for a call of another function, or one whose tenant is no column nor a function of columns, or whose other argument may
     /// change from row to row.
     fn new(function: Oid, arguments: &[Expr<'p>], identity: Identity) -> Option<Self> {
         let tenant = *arguments.first()?;

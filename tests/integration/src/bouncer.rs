@@ -31,6 +31,11 @@ impl PgBouncer {
         bouncer
     }
 
+    /// Where its socket lies, on port 6432.
+    pub fn host(&self) -> &std::path::Path {
+        &self.dir
+    }
+
     pub fn connect(&self, database: &str) -> Session {
         self.try_connect(database).expect("PgBouncer lets authenticator in")
     }

@@ -7,15 +7,18 @@ mod fixtures;
 mod guardian;
 mod guide;
 mod oracle;
+mod postgrest;
 mod process;
 mod random;
 mod session;
+mod supabase;
 
 pub use bouncer::PgBouncer;
 pub use cluster::Cluster;
 pub use fixtures::{bearer, tenant, user};
 pub use guide::Guide;
 pub use oracle::{by_functions, by_tables};
+pub use postgrest::{Api, Request};
 pub use process::resident_kilobytes;
 pub use random::Random;
 pub use session::{Row, Session, explain};
@@ -32,7 +35,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn required(variable: &str) -> std::path::PathBuf {
+/// What the environment must say.
+pub fn required(variable: &str) -> std::path::PathBuf {
     match std::env::var_os(variable) {
         Some(value) => value.into(),
         None => panic!("{variable} is not set: run `make integration`, which sets it"),
