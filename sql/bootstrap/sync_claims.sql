@@ -23,7 +23,7 @@ DECLARE
     t text;
     e record;
 BEGIN
-    FOREACH t IN ARRAY ARRAY['tenants', 'members', 'role_permissions', 'role_inheritance', 'group_members', 'group_roles',
+    FOREACH t IN ARRAY ARRAY['tenants', 'members', 'permissions', 'role_permissions', 'role_inheritance', 'group_members', 'group_roles',
                              'member_roles', 'operators', 'active_tenants'] LOOP
         FOR e IN SELECT * FROM (VALUES ('insert', 'REFERENCING NEW TABLE AS new_rows'),
                                        ('update', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),

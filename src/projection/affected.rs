@@ -16,7 +16,11 @@ pub enum Affected {
     Role(&'static str),
     /// The members of a tenant whose status changed.
     Tenant,
+    /// The members of read-only tenants: what a wildcard comes to there is listed by name, and a name came or went.
+    ReadOnly,
 }
+
+const READ_ONLY: &str = "(SELECT t.id FROM tenancy.tenants t WHERE t.status = 'read_only')";
 
 /// A user holds a role many times, in one tenant after another: so many rows more are looked at than users wanted.
 const ROWS_PER_USER: i64 = 10;
@@ -31,6 +35,7 @@ impl Affected {
             "role_permissions" => Some(Self::Role("role_id")),
             "role_inheritance" => Some(Self::Role("senior_id")),
             "tenants" => Some(Self::Tenant),
+            "permissions" => Some(Self::ReadOnly),
             _ => None,
         }
     }
@@ -41,6 +46,7 @@ impl Affected {
             (Event::Update, Self::Tenant) => {
                 "(SELECT n.id FROM new_rows n JOIN old_rows o ON o.id = n.id WHERE o.status <> n.status)"
             }
+            (_, Self::ReadOnly) => READ_ONLY,
             (Event::Insert, _) => "new_rows",
             (Event::Update, _) => "(SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows)",
             (Event::Delete | Event::Truncate, _) => "old_rows",
@@ -56,7 +62,7 @@ impl Affected {
             Self::Group => format!(
                 "SELECT m.user_id FROM {rows} r JOIN tenancy.group_members m ON m.group_id = r.group_id LIMIT $1"
             ),
-            Self::Tenant => format!(
+            Self::Tenant | Self::ReadOnly => format!(
                 "SELECT m.user_id FROM {rows} r JOIN tenancy.members m ON m.tenant_id = r.id LIMIT $1"
             ),
             Self::Role(column) => format!(
@@ -108,7 +114,7 @@ impl Affected {
             }
             Self::Group => ("group", "group_id"),
             Self::Role(column) => ("role", *column),
-            Self::Tenant => ("tenant", "id"),
+            Self::Tenant | Self::ReadOnly => ("tenant", "id"),
         };
         let query = format!(
             "INSERT INTO tenancy.claims_queue (kind, object_id, transaction_id) \

@@ -16,27 +16,27 @@ use crate::settings::{self, ClaimsSync};
 use affected::Affected;
 use pgrx::Uuid;
 use pgrx::spi::{Spi, SpiClient, SpiResult};
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use users::UsersTable;
 
 thread_local! {
-    /// Whether the rows being written come from here, so that nothing is to be put back.
-    static WRITING: Cell<bool> = const { Cell::new(false) };
+    /// The claims being written from here, so that they need not be found again.
+    static WRITING: RefCell<HashMap<Id, String>> = RefCell::default();
 }
 
-/// Set for as long as it lives.
-struct Writing;
+/// Stands for as long as it lives; what a trigger of the host's may write below it has its own.
+struct Writing(HashMap<Id, String>);
 
 impl Writing {
-    fn begin() -> Self {
-        WRITING.set(true);
-        Self
+    fn begin(claims: HashMap<Id, String>) -> Self {
+        Self(WRITING.replace(claims))
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        WRITING.set(false);
+        WRITING.set(std::mem::take(&mut self.0));
     }
 }
 
@@ -59,8 +59,12 @@ pub fn claims_of(access: &AccessMap) -> serde_json::Map<String, serde_json::Valu
     projection::project(access, limits())
 }
 
-/// The same as JSON text, of the newest committed state and one's own changes, whatever is kept.
+/// The same as JSON text: as it is being written, or of the newest committed state and one's own changes, whatever is
+/// kept.
 pub fn newest_claims(user: &Id) -> String {
+    if let Some(text) = WRITING.with_borrow(|writing| writing.get(user).cloned()) {
+        return text;
+    }
     let mut text = String::new();
     cache::each_access(&[*user], |_, access| text = object(access));
     text
@@ -79,11 +83,6 @@ pub fn is_on() -> bool {
 /// Whether somebody's claims are still to be projected.
 pub fn has_queue() -> bool {
     users::has_queue()
-}
-
-/// Whether the row just being written has been projected into already.
-pub fn is_writing() -> bool {
-    WRITING.get()
 }
 
 /// Projects the claims of these users. Answers how many were wrong.
@@ -125,7 +124,7 @@ fn write(
            FROM (SELECT unnest($1) AS id, unnest($2)::jsonb AS claims) p \
           WHERE u.{id} = p.id AND u.{column} IS DISTINCT FROM tenancy.replace_claims(u.{column}, p.claims)"
     );
-    let _writing = Writing::begin();
+    let _writing = Writing::begin(keys.into_iter().zip(claims.iter().cloned()).collect());
     let written = client.update(&update, None, &[held.into(), claims.into()])?.len();
     Ok(i64::try_from(written).unwrap_or(i64::MAX))
 }
