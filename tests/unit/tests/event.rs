@@ -30,8 +30,9 @@ fn ours_replaces_what_the_token_said() {
 
 #[test]
 fn keys_of_ours_that_the_user_has_no_more_go() {
-    let event =
-        format!(r#"{{"user_id":"{USER}","claims":{{"app_metadata":{{"tenant_id":"old","perms":["all"]}}}}}}"#);
+    let event = format!(
+        r#"{{"user_id":"{USER}","claims":{{"app_metadata":{{"tenant_id":"old","perms":["all"]}}}}}}"#
+    );
     let answer = Event::parse(&event).expect("usable").with(&KEYS, Map::new(), None).expect("usable");
     assert!(!answer.contains("old") && !answer.contains("all"), "{answer}");
 }

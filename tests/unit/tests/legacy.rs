@@ -53,6 +53,10 @@ fn what_cannot_be_a_claim_makes_the_token_malformed() {
 fn paths_name_more_settings() {
     let paths = ["app_metadata.tenant_id".to_owned(), "workspace_id".to_owned(), "org.id".to_owned()];
     let names = names(&paths);
-    assert!(["sub", "exp", "app_metadata", "workspace_id", "org"].iter().all(|n| names.contains(&(*n).to_owned())));
+    assert!(
+        ["sub", "exp", "app_metadata", "workspace_id", "org"]
+            .iter()
+            .all(|n| names.contains(&(*n).to_owned()))
+    );
     assert_eq!(names.iter().filter(|name| *name == "app_metadata").count(), 1);
 }

@@ -42,7 +42,13 @@ pub fn member(tenant: Id, roles: &[Id]) -> Membership {
 }
 
 pub fn grants(memberships: Vec<Membership>, roles: Vec<(Id, Role)>) -> Grants {
-    Grants { memberships, roles: roles.into_iter().collect(), operator: None, chosen: None, next_expiry: None }
+    Grants {
+        memberships,
+        roles: roles.into_iter().collect(),
+        operator: None,
+        chosen: None,
+        next_expiry: None,
+    }
 }
 
 /// Names over a small alphabet, chosen so that prefixes, bytes beside the dot and look-alikes occur often.
