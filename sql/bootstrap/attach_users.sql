@@ -18,9 +18,11 @@ CREATE FUNCTION tenancy.users_triggers(attached tenancy.users_table) RETURNS TAB
            format('AFTER DELETE ON %s REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION tenancy.forget_users(%L)',
                   attached.relation, attached.id_column)
     UNION ALL
-    SELECT '~pg_tenancy_claims',
-           format('BEFORE INSERT OR UPDATE OF %I ON %s FOR EACH ROW EXECUTE FUNCTION tenancy.keep_claims(%L, %L)',
-                  attached.app_metadata_column, attached.relation, attached.id_column, attached.app_metadata_column)
+    -- By WHEN, not by UPDATE OF, for another trigger before it may have written the column.
+    SELECT v.name, format('BEFORE %s ON %s FOR EACH ROW %s EXECUTE FUNCTION tenancy.keep_claims(%L, %L)', v.event, attached.relation,
+                          format(v.condition, attached.app_metadata_column), attached.id_column, attached.app_metadata_column)
+      FROM (VALUES ('~pg_tenancy_claims_insert', 'INSERT', ''),
+                   ('~pg_tenancy_claims', 'UPDATE', 'WHEN (NEW.%1$I IS DISTINCT FROM OLD.%1$I)')) v (name, event, condition)
      WHERE attached.app_metadata_column IS NOT NULL
     UNION ALL
     SELECT '~pg_tenancy_assign_' || v.event,

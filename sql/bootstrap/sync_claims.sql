@@ -94,8 +94,9 @@ BEGIN
 END
 $$;
 
+-- Nobody's sign-up or login waits longer than this for somebody who has our tables locked.
 CREATE FUNCTION tenancy.keep_claims() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '1s'
     AS 'MODULE_PATHNAME', 'tenancy_keep_claims';
 REVOKE ALL ON FUNCTION tenancy.keep_claims() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.keep_claims() IS 'Trigger function of the users table: whoever writes the app metadata, our keys are what the tables say';
@@ -106,7 +107,7 @@ DECLARE
     t text;
     e record;
 BEGIN
-    FOREACH t IN ARRAY ARRAY['tenants', 'members', 'role_permissions', 'role_inheritance', 'group_members', 'group_roles',
+    FOREACH t IN ARRAY ARRAY['tenants', 'members', 'permissions', 'role_permissions', 'role_inheritance', 'group_members', 'group_roles',
                              'member_roles', 'operators', 'active_tenants'] LOOP
         FOR e IN SELECT * FROM (VALUES ('insert', 'REFERENCING NEW TABLE AS new_rows'),
                                        ('update', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),
@@ -116,7 +117,7 @@ BEGIN
             CONTINUE WHEN t = 'tenants' AND e.name <> 'update';
             EXECUTE format('CREATE TRIGGER sync_%s AFTER %1$s ON tenancy.%I %s FOR EACH STATEMENT EXECUTE FUNCTION tenancy.%I()',
                            e.name, t, e.tables,
-                           CASE WHEN t IN ('tenants', 'role_permissions', 'role_inheritance', 'group_roles') THEN 'project_holders' ELSE 'project_claims' END);
+                           CASE WHEN t IN ('tenants', 'permissions', 'role_permissions', 'role_inheritance', 'group_roles') THEN 'project_holders' ELSE 'project_claims' END);
             EXECUTE format('COMMENT ON TRIGGER sync_%s ON tenancy.%I IS %L', e.name, t,
                            'Projects the claims of the users it touches into the users table');
         END LOOP;
@@ -307,7 +308,7 @@ REVOKE ALL ON FUNCTION tenancy.sync_claims(uuid, bigint) FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.sync_claims(uuid, bigint) IS 'Makes the claims in the users'' app metadata equal to the tables: of one user; of at most batch users of those queued; of everybody. Returns how many were wrong. Administrators may call it. Errors: 42501 not an administrator; 22023 bad batch; 55000 no column to project into';
 
 CREATE FUNCTION tenancy.custom_access_token_hook(event jsonb) RETURNS jsonb
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '1s'
     AS 'MODULE_PATHNAME', 'tenancy_custom_access_token_hook';
 REVOKE ALL ON FUNCTION tenancy.custom_access_token_hook(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.custom_access_token_hook(event jsonb) IS 'Administrators only: for the auth server''s role. Adds tenant_id, perms, tenants and tenant_access to the app_metadata of the token that is about to be issued, and user_permissions if tenancy.token_user_permissions is on; what else is in the event stays as it is. On any failure the event comes back as it was, and the log says why';

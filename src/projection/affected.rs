@@ -13,7 +13,11 @@ pub enum Affected {
     Users,
     /// By this column, to whom the object that it names reaches.
     By(Kind, &'static str),
+    /// To the members of read-only tenants: what a wildcard comes to there is listed by name, and a name came or went.
+    ReadOnly,
 }
+
+const READ_ONLY: &str = "(SELECT t.id FROM tenancy.tenants t WHERE t.status = 'read_only')";
 
 impl Affected {
     pub fn by(trigger: &Trigger) -> Option<Self> {
@@ -25,6 +29,7 @@ impl Affected {
             "role_permissions" => Some(Self::By(Kind::Role, "role_id")),
             "role_inheritance" => Some(Self::By(Kind::Role, "senior_id")),
             "tenants" => Some(Self::By(Kind::Tenant, "id")),
+            "permissions" => Some(Self::ReadOnly),
             _ => None,
         }
     }
@@ -33,6 +38,15 @@ impl Affected {
         match self {
             Self::Users => "user_id",
             Self::By(_, column) => column,
+            Self::ReadOnly => "id",
+        }
+    }
+
+    /// What its objects are, where they are no users.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::By(kind, _) => *kind,
+            Self::Users | Self::ReadOnly => Kind::Tenant,
         }
     }
 
@@ -42,6 +56,7 @@ impl Affected {
             (Event::Update, Self::By(Kind::Tenant, _)) => {
                 "(SELECT n.id FROM new_rows n JOIN old_rows o ON o.id = n.id WHERE o.status <> n.status)"
             }
+            (_, Self::ReadOnly) => READ_ONLY,
             (Event::Insert, _) => "new_rows",
             (Event::Update, _) => "(SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows)",
             (Event::Delete | Event::Truncate, _) => "old_rows",
@@ -71,8 +86,8 @@ impl Affected {
         let ids: Vec<Id> = named.iter().map(|id| *id.as_bytes()).collect();
         match self {
             Self::Users => Ok(Some(ids)),
-            Self::By(kind, _) => {
-                Ok(cache::reached(*kind, &ids, most).map(|users| users.into_iter().collect()))
+            Self::By(..) | Self::ReadOnly => {
+                Ok(cache::reached(self.kind(), &ids, most).map(|users| users.into_iter().collect()))
             }
         }
     }
@@ -97,8 +112,9 @@ impl Affected {
                    FROM (SELECT d.user_id, row_number() OVER (ORDER BY d.user_id) / 10000 AS lot \
                            FROM (SELECT DISTINCT r.user_id FROM {rows} r) d) u GROUP BY u.lot"
             ),
-            Self::By(kind, column) => {
-                let kind = match kind {
+            Self::By(..) | Self::ReadOnly => {
+                let column = self.column();
+                let kind = match self.kind() {
                     Kind::Role => "role",
                     Kind::Group => "group",
                     Kind::Tenant => "tenant",

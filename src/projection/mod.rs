@@ -18,27 +18,27 @@ use crate::settings::{self, ClaimsSync};
 use affected::Affected;
 use pgrx::Uuid;
 use pgrx::spi::{Spi, SpiClient, SpiResult};
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use users::UsersTable;
 
 thread_local! {
-    /// Whether the rows being written come from here, so that nothing is to be put back.
-    static WRITING: Cell<bool> = const { Cell::new(false) };
+    /// The claims being written from here, so that they need not be found again.
+    static WRITING: RefCell<HashMap<Id, String>> = RefCell::default();
 }
 
-/// Set for as long as it lives.
-struct Writing;
+/// Stands for as long as it lives; what a trigger of the host's may write below it has its own.
+struct Writing(HashMap<Id, String>);
 
 impl Writing {
-    fn begin() -> Self {
-        WRITING.set(true);
-        Self
+    fn begin(claims: HashMap<Id, String>) -> Self {
+        Self(WRITING.replace(claims))
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        WRITING.set(false);
+        WRITING.set(std::mem::take(&mut self.0));
     }
 }
 
@@ -61,8 +61,12 @@ pub fn claims_of(access: &AccessMap) -> serde_json::Map<String, serde_json::Valu
     projection::project(access, limits())
 }
 
-/// The same as JSON text, of the newest committed state and one's own changes, whatever is kept.
+/// The same as JSON text: as it is being written, or of the newest committed state and one's own changes, whatever is
+/// kept.
 pub fn newest_claims(user: &Id) -> String {
+    if let Some(text) = WRITING.with_borrow(|writing| writing.get(user).cloned()) {
+        return text;
+    }
     let mut text = String::new();
     cache::each_access(&[*user], |_, access| text = object(access));
     text
@@ -83,11 +87,6 @@ pub fn has_queue() -> bool {
     users::has_queue()
 }
 
-/// Whether the row just being written has been projected into already.
-pub fn is_writing() -> bool {
-    WRITING.get()
-}
-
 /// Projects the claims of these users. Answers how many were wrong.
 pub fn sync(ids: &[Id], locked: Locked) -> SpiResult<i64> {
     let Some(table) = users::attached() else { return Ok(0) };
@@ -102,7 +101,7 @@ pub fn sync(ids: &[Id], locked: Locked) -> SpiResult<i64> {
         if claims.is_empty() || claims.len() < held.len() {
             return Ok(0);
         }
-        let _writing = Writing::begin();
+        let _writing = Writing::begin(keys.into_iter().zip(claims.iter().cloned()).collect());
         write(client, &table, column, &KEYS, held, claims)
     })
 }

@@ -28,7 +28,7 @@ fn keep_claims(call: &mut Call) -> Reply {
     let (Some(id), Some(column)) = (trigger.argument(0), trigger.argument(1)) else {
         return Reply::Datum(row.unchanged());
     };
-    if projection::is_writing() || !projection::is_on() {
+    if !projection::is_on() {
         return Reply::Datum(row.unchanged());
     }
     if !row.has_claims(id, column) {
