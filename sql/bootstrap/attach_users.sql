@@ -133,6 +133,24 @@ CREATE FUNCTION tenancy.users_references() RETURNS TABLE (relation regclass, nam
     END;
 COMMENT ON FUNCTION tenancy.users_references() IS 'Administrators only: the foreign keys that attach_users adds';
 
+-- Once the library owns the setting, an unset request.jwt.claims reads '' and no longer NULL: what casts it to jsonb raises.
+CREATE FUNCTION tenancy.careless_readers() RETURNS TABLE (reader text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT r.reader FROM (
+        SELECT 'function ' || p.oid::regprocedure, coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)
+          FROM pg_proc p
+         WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'tenancy'::regnamespace)
+        UNION ALL
+        SELECT format('policy %I on %s', o.polname, o.polrelid::regclass),
+               concat(pg_get_expr(o.polqual, o.polrelid), ' ', pg_get_expr(o.polwithcheck, o.polrelid))
+          FROM pg_policy o
+    ) r (reader, source)
+     WHERE r.source ~ 'request\.jwt\.claims' AND r.source !~* 'nullif'
+     ORDER BY r.reader COLLATE "C";
+    END;
+COMMENT ON FUNCTION tenancy.careless_readers() IS 'Administrators only: functions and policies that read request.jwt.claims and have no nullif, so that they may fail where it is empty';
+
 CREATE FUNCTION tenancy.attach_users(users regclass DEFAULT to_regclass('auth.users'), id_column name DEFAULT 'id', email_column name DEFAULT 'email',
         email_confirmed_column name DEFAULT 'email_confirmed_at', app_metadata_column name DEFAULT 'raw_app_meta_data',
         user_metadata_column name DEFAULT 'raw_user_meta_data') RETURNS boolean
@@ -199,6 +217,13 @@ BEGIN
        AND EXISTS (SELECT FROM tenancy.members) THEN
         RAISE NOTICE 'members there are already have no claims in column "%" yet', wanted.app_metadata_column USING
             HINT = 'SELECT tenancy.sync_claims(); projects them.';
+    END IF;
+    IF changed THEN
+        FOR item IN SELECT string_agg(r.reader, ', ') AS readers FROM tenancy.careless_readers() r HAVING count(*) > 0 LOOP
+            RAISE NOTICE 'request.jwt.claims may be read carelessly by %', item.readers USING
+                DETAIL = 'Where no claims are set the setting is now an empty string, not NULL, and no JSON.',
+                HINT = 'Write nullif(current_setting(''request.jwt.claims'', true), '''')::jsonb.';
+        END LOOP;
     END IF;
     RETURN changed;
 END
