@@ -117,6 +117,7 @@ run() {
 run_logged() {
     local status=0 log=$1 tail
     shift
+    : >"$log" # tail may be quicker than the program's shell
     "$@" >"$log" 2>&1 &
     CHILD=$!
     tail -n +1 -f -s 0.2 --pid="$CHILD" "$log" &

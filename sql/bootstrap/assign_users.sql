@@ -77,6 +77,7 @@ DECLARE
     user_id uuid;
     email text;
 BEGIN
+    PERFORM tenancy.check_users_columns();
     EXECUTE format('SELECT ($1).%I, ($1).%I', TG_ARGV[0], TG_ARGV[1]) INTO user_id, email USING NEW;
     PERFORM tenancy.assign_by_email(user_id, email);
     RETURN NULL;
@@ -115,6 +116,7 @@ BEGIN
         RAISE EXCEPTION 'no users table with addresses and their confirmation is attached' USING ERRCODE = '55000',
             HINT = 'Name the columns in tenancy.attach_users().';
     END IF;
+    PERFORM tenancy.hold_users_table();
     FOR found IN EXECUTE format(
         'SELECT u.%I AS id, u.%I::text AS email FROM %s u
           WHERE %s AND (u.%1$I = $1 OR $1 IS NULL AND u.%1$I IN (SELECT f.user_id FROM tenancy.sync_failures f WHERE f.what = ''assignment''))',
@@ -129,4 +131,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION tenancy.assign_users(uuid) FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.assign_users(uuid) IS 'Administrators only: assigns a user by his confirmed e-mail address, or all whose assignment failed. Returns how many became members. Errors: 42501 not an administrator; 55000 no users table with these columns';
+COMMENT ON FUNCTION tenancy.assign_users(uuid) IS 'For administrators: assigns a user by his confirmed e-mail address, or all whose assignment failed. Returns how many became members. Errors: 42501 not an administrator; 55000 no users table with these columns';

@@ -50,6 +50,13 @@ CREATE FUNCTION tenancy.forget_users() RETURNS trigger
 DECLARE
     ids uuid[];
 BEGIN
+    BEGIN
+        PERFORM tenancy.check_users_columns();
+    EXCEPTION WHEN OTHERS THEN
+        -- The foreign keys do it, if they are there.
+        PERFORM tenancy.survive_failure('cleanup', NULL, SQLSTATE, SQLERRM);
+        RETURN NULL;
+    END;
     EXECUTE format('SELECT array_agg(%I) FROM gone', TG_ARGV[0]) INTO ids;
     DELETE FROM tenancy.members m WHERE m.user_id = ANY (ids);
     DELETE FROM tenancy.operators o WHERE o.user_id = ANY (ids);
@@ -60,6 +67,54 @@ END
 $$;
 REVOKE ALL ON FUNCTION tenancy.forget_users() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.forget_users() IS 'Trigger function: what a deleted user had goes with him';
+
+-- Of exactly these types, or the extension's citext: no domain and no type of the table's owner, whose checks and casts
+-- would run with our rights.
+CREATE FUNCTION tenancy.column_type_fits(type oid, types regtype[]) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN type = ANY (types)
+        OR 'text'::regtype = ANY (types)
+           AND EXISTS (SELECT FROM pg_type t
+                         JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+                         JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+                        WHERE t.oid = column_type_fits.type AND t.typname = 'citext' AND e.extname = 'citext');
+COMMENT ON FUNCTION tenancy.column_type_fits(oid, regtype[]) IS 'Administrators only: whether a column of this type may be read with our rights';
+
+-- Before anything of a user's row is read with our rights: its owner may have given a column another type since it was
+-- attached. Whoever asks has the table locked.
+CREATE FUNCTION tenancy.check_users_columns() RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT v.name INTO wrong
+      FROM tenancy.users_table t
+     CROSS JOIN LATERAL (VALUES (t.id_column, '{uuid}'::regtype[]), (t.email_column, '{text,varchar,bpchar}'),
+                           (t.email_confirmed_column, '{timestamptz,timestamp,boolean}'), (t.app_metadata_column, '{jsonb}'),
+                           (t.user_metadata_column, '{jsonb}')) v (name, types)
+      LEFT JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = v.name AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE v.name IS NOT NULL AND tenancy.column_type_fits(a.atttypid, v.types) IS NOT TRUE
+     LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'column "%" of the users table is not what it was', wrong USING ERRCODE = '55000',
+            DETAIL = 'It was renamed or dropped, or has another type.', HINT = 'Call tenancy.attach_users() again.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_users_columns() IS 'Administrators only: 55000 if a column of the attached users table is gone or has a type that must not be read with our rights';
+
+CREATE FUNCTION tenancy.hold_users_table() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relation regclass := (SELECT t.relation FROM tenancy.users_table t JOIN pg_class c ON c.oid = t.relation);
+BEGIN
+    IF relation IS NOT NULL THEN
+        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', relation);
+        PERFORM tenancy.check_users_columns();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.hold_users_table() IS 'Administrators only: keeps the users table as it is until the transaction ends; 55000 if it is not as it was attached';
 
 -- The name of an optional column that is there and fit for its purpose, else NULL with a notice of what is off.
 CREATE FUNCTION tenancy.optional_column(relation regclass, column_name name, types regtype[], purpose text) RETURNS text
@@ -74,10 +129,7 @@ BEGIN
                                ELSE format('table %s has no column "%s": %s is off', relation, column_name, purpose) END;
         RETURN NULL;
     END IF;
-    -- A domain, or citext, is as good as what it is made of.
-    IF found_type <> ALL (types)
-       AND NOT EXISTS (SELECT FROM pg_type t WHERE t.oid = found_type
-                          AND (t.typbasetype = ANY (types) OR t.typname = 'citext' AND 'text'::regtype = ANY (types))) THEN
+    IF NOT tenancy.column_type_fits(found_type, types) THEN
         RAISE EXCEPTION 'column "%" of table % is of type %', column_name, relation, found_type USING ERRCODE = '0A000',
             HINT = format('For %s it must be one of: %s.', purpose, array_to_string(types, ', '));
     END IF;

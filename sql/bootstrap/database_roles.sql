@@ -3,7 +3,9 @@
 -- The privileges an application role needs, and no more: row-level security and guards decide the rest. One
 -- list, so that enable_role and disable_role cannot disagree. No ids are inserted: whoever chooses one would
 -- learn from a duplicate key that another tenant uses it.
-CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
+-- What writes as our owner for administrators is theirs alone: a function of an application role's, which an administrator
+-- runs unawares, must not be able to call it in his name.
+CREATE FUNCTION tenancy.application_privileges(administers boolean) RETURNS SETOF text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     SELECT 'USAGE ON SCHEMA tenancy'
@@ -31,9 +33,10 @@ CREATE FUNCTION tenancy.application_privileges() RETURNS SETOF text
        AND f.prorettype <> 'trigger'::regtype AND f.prorettype <> 'event_trigger'::regtype
        AND f.proname <> ALL (ARRAY['enable_role', 'disable_role', 'application_privileges', 'act_as',
                                    'protect_table', 'protect_table_sql', 'unprotect_table'])
-       AND coalesce(obj_description(f.oid, 'pg_proc'), '') NOT LIKE 'Administrators only:%';
+       AND coalesce(obj_description(f.oid, 'pg_proc'), '') NOT LIKE 'Administrators only:%'
+       AND (administers OR coalesce(obj_description(f.oid, 'pg_proc'), '') NOT LIKE 'For administrators:%');
     END;
-COMMENT ON FUNCTION tenancy.application_privileges() IS 'Administrators only: what enable_role grants and disable_role revokes, as the middle of a GRANT';
+COMMENT ON FUNCTION tenancy.application_privileges(boolean) IS 'Administrators only: what enable_role grants and disable_role revokes, as the middle of a GRANT; with true also what administrators may call';
 
 CREATE FUNCTION tenancy.enable_role(db_role name) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -41,12 +44,12 @@ DECLARE
     privilege text;
 BEGIN
     PERFORM tenancy.check_database_role(db_role);
-    FOR privilege IN SELECT tenancy.application_privileges() LOOP
+    FOR privilege IN SELECT tenancy.application_privileges((SELECT r.rolbypassrls OR r.rolsuper FROM pg_roles r WHERE r.rolname = db_role)) LOOP
         EXECUTE format('GRANT %s TO %I', privilege, db_role);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION tenancy.enable_role(name) IS 'Makes a database role an application role: grants exactly the privileges that the functions and tables need. Errors: 42501 neither superuser nor member of the role that owns the tables; 42704 no such role; 22023 PUBLIC';
+COMMENT ON FUNCTION tenancy.enable_role(name) IS 'Makes a database role an application role: grants exactly the privileges that the functions and tables need, to one with BYPASSRLS also those of administrators. Errors: 42501 neither superuser nor member of the role that owns the tables; 42704 no such role; 22023 PUBLIC';
 
 CREATE FUNCTION tenancy.disable_role(db_role name) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -54,7 +57,7 @@ DECLARE
     privilege text;
 BEGIN
     PERFORM tenancy.check_database_role(db_role);
-    FOR privilege IN SELECT tenancy.application_privileges() LOOP
+    FOR privilege IN SELECT tenancy.application_privileges(true) LOOP
         EXECUTE format('REVOKE %s FROM %I', privilege, db_role);
     END LOOP;
 END

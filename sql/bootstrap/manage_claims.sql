@@ -3,7 +3,7 @@
 
 -- Whether the caller may, where the metadata is, and whether the user exists.
 CREATE FUNCTION tenancy.claims_of(user_id uuid, attached OUT tenancy.users_table, metadata OUT jsonb)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     found_users bigint;
 BEGIN
@@ -18,6 +18,7 @@ BEGIN
         RAISE EXCEPTION 'there is no column to keep claims in' USING ERRCODE = '55000',
             HINT = 'Attach a users table that has one with tenancy.attach_users().';
     END IF;
+    PERFORM tenancy.hold_users_table();
     EXECUTE format('SELECT u.%I FROM %s u WHERE u.%I = $1', attached.app_metadata_column, attached.relation, attached.id_column)
        INTO metadata USING user_id;
     GET DIAGNOSTICS found_users = ROW_COUNT;

@@ -61,13 +61,16 @@ SELECT pg_catalog.pg_extension_config_dump('tenancy.user_profiles', '');
 -- only; empty while there are no profiles, so that it tells nothing that the profiles do not; a barrier, so that no
 -- condition of the caller's sees other rows. As a view the planner chooses between looking one user up and hashing all.
 CREATE VIEW tenancy.colleagues WITH (security_barrier) AS
-    SELECT m.user_id, m.tenant_id = ANY (tenancy.tenant_ids_with('profiles.edit')) AS can_edit
+    SELECT m.user_id,
+           m.tenant_id = ANY (tenancy.tenant_ids_with('profiles.edit'))
+           AND NOT EXISTS (SELECT FROM tenancy.members o
+                            WHERE o.user_id = m.user_id AND o.tenant_id <> ALL (tenancy.tenant_ids_with('profiles.edit'))) AS can_edit
       FROM tenancy.members m
      WHERE m.tenant_id = ANY (tenancy.tenant_ids()) AND m.status = 'active'
        AND EXISTS (SELECT FROM tenancy.user_profiles);
 COMMENT ON VIEW tenancy.colleagues IS 'Active members of the caller''s open tenants, once for each tenant they share with him: what policies of profiles ask';
 COMMENT ON COLUMN tenancy.colleagues.user_id IS 'The user';
-COMMENT ON COLUMN tenancy.colleagues.can_edit IS 'Whether the caller holds profiles.edit in that tenant';
+COMMENT ON COLUMN tenancy.colleagues.can_edit IS 'Whether the caller holds profiles.edit in that tenant, and in every other the user is a member of: anybody may be added to a tenant, which must not give a hold on what others see of him';
 
 CREATE POLICY user_profiles_select ON tenancy.user_profiles FOR SELECT
     USING (user_id = tenancy.current_user_id()

@@ -98,6 +98,7 @@ DECLARE
     metadata jsonb;
     email text;
 BEGIN
+    PERFORM tenancy.check_users_columns();
     EXECUTE format('SELECT ($1).%I, %s, %s', TG_ARGV[0], CASE WHEN TG_ARGV[1] = '' THEN 'NULL' ELSE format('($1).%I', TG_ARGV[1]) END,
                    CASE WHEN TG_ARGV[2] = '' THEN 'NULL' ELSE format('($1).%I', TG_ARGV[2]) END)
        INTO user_id, metadata, email USING NEW;
@@ -114,23 +115,8 @@ COMMENT ON FUNCTION tenancy.create_profile() IS 'Trigger function: a new user ge
 
 -- The auth server writes the whole column from a copy it read before: our keys come back as the profile has them.
 CREATE FUNCTION tenancy.keep_profile() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    owner uuid;
-    written jsonb;
-    kept jsonb;
-BEGIN
-    EXECUTE format('SELECT ($1).%I, ($1).%I', TG_ARGV[0], TG_ARGV[1]) INTO owner, written USING NEW;
-    SELECT tenancy.with_profile(written, p) INTO kept FROM tenancy.user_profiles p WHERE p.user_id = owner;
-    IF FOUND AND kept IS DISTINCT FROM written THEN
-        NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[1], kept));
-    END IF;
-    RETURN NEW;
-EXCEPTION WHEN OTHERS THEN
-    PERFORM tenancy.survive_failure('profile', owner, SQLSTATE, SQLERRM);
-    RETURN NEW;
-END
-$$;
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '1s'
+    AS 'MODULE_PATHNAME', 'tenancy_keep_profile';
 REVOKE ALL ON FUNCTION tenancy.keep_profile() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.keep_profile() IS 'Trigger function: user metadata keeps what the profile says, whoever overwrites it; never fails';
 
@@ -187,6 +173,7 @@ BEGIN
         RAISE EXCEPTION 'no users table is attached' USING ERRCODE = '55000',
             HINT = 'SELECT tenancy.attach_users(); first.';
     END IF;
+    PERFORM tenancy.hold_users_table();
     changed := NOT attached.profiles;
     IF changed THEN
         UPDATE tenancy.users_table t SET profiles = true RETURNING t.* INTO attached;

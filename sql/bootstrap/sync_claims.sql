@@ -296,6 +296,7 @@ BEGIN
         RAISE EXCEPTION 'there is no column to project claims into' USING ERRCODE = '55000',
             HINT = 'Attach a users table that has one with tenancy.attach_users().';
     END IF;
+    PERFORM tenancy.hold_users_table();
     IF user_id IS NOT NULL THEN
         RETURN tenancy.sync_or_record(ARRAY[user_id]);
     ELSIF batch IS NOT NULL THEN
@@ -305,7 +306,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION tenancy.sync_claims(uuid, bigint) FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.sync_claims(uuid, bigint) IS 'Makes the claims in the users'' app metadata equal to the tables: of one user; of at most batch users of those queued; of everybody. Returns how many were wrong. Administrators may call it. Errors: 42501 not an administrator; 22023 bad batch; 55000 no column to project into';
+COMMENT ON FUNCTION tenancy.sync_claims(uuid, bigint) IS 'For administrators: makes the claims in the users'' app metadata equal to the tables: of one user; of at most batch users of those queued; of everybody. Returns how many were wrong. Errors: 42501 not an administrator; 22023 bad batch; 55000 no column to project into';
 
 CREATE FUNCTION tenancy.custom_access_token_hook(event jsonb) RETURNS jsonb
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '1s'

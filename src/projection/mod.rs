@@ -166,13 +166,8 @@ pub fn after_statement(trigger: &Trigger) {
         ClaimsSync::On => attempt(now),
         _ => attempt(|| later(true)),
     };
-    let failure = match outcome {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => Failure { code: "XX000".to_owned(), message: error.to_string() },
-        Err(failure) => failure,
-    };
-    record("claims", None, &failure);
-    if mode == ClaimsSync::On
+    if settled("claims", None, outcome).is_none()
+        && mode == ClaimsSync::On
         && let Err(failure) = attempt(|| later(false))
     {
         pgrx::log!("pg_tenancy: users could not be queued for sync_claims(): {}", failure.message);
@@ -190,6 +185,17 @@ fn project_now(trigger: &Trigger, affected: &Affected) -> SpiResult<()> {
         Some(users) => sync(&users, Locked::Wait).map(|_| ()),
         None => Spi::connect_mut(|client| affected.queue(client, trigger, false)),
     }
+}
+
+/// What an attempt came to; if it failed, that is recorded.
+pub fn settled<T>(what: &str, user: Option<&Id>, outcome: Result<SpiResult<T>, Failure>) -> Option<T> {
+    let failure = match outcome {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) => Failure { code: "XX000".to_owned(), message: error.to_string() },
+        Err(failure) => failure,
+    };
+    record(what, user, &failure);
+    None
 }
 
 /// Logs what failed beside a write that goes through, and keeps it for an administrator to see.

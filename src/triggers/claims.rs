@@ -38,11 +38,7 @@ fn keep_claims(call: &mut Call) -> Reply {
         return Reply::Datum(row.unchanged());
     }
     let Some(user) = row.uuid(id) else { return Reply::Datum(row.unchanged()) };
-    match attempt(|| row.with_keys(column, &KEYS, &projection::newest_claims(&user))) {
-        Ok(datum) => Reply::Datum(datum),
-        Err(failure) => {
-            projection::record("claims", Some(&user), &failure);
-            Reply::Datum(row.unchanged())
-        }
-    }
+    let kept = attempt(|| Ok(row.with_keys(column, &KEYS, &projection::newest_claims(&user))));
+    let kept = projection::settled("claims", Some(&user), kept);
+    Reply::Datum(kept.unwrap_or_else(|| row.unchanged()))
 }

@@ -387,7 +387,6 @@ const DEFINERS: &[&str] = &[
     "tenancy.delete_claim(uuid,text)",
     "tenancy.get_claim(uuid,text)",
     "tenancy.get_claims(uuid)",
-    "tenancy.missing_role_for_operator(uuid,text[])",
     "tenancy.outranks(uuid,uuid)",
     "tenancy.set_claim(uuid,text,jsonb)",
     "tenancy.sync_claims(uuid,bigint)",

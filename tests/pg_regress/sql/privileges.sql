@@ -68,7 +68,7 @@ SELECT tenancy.enable_role(NULL);
 SELECT tenancy.disable_role('no such role');
 ALTER ROLE pv_role BYPASSRLS;
 SELECT tenancy.enable_role('pv_role');
-GRANT EXECUTE ON FUNCTION tenancy.enable_role(name), tenancy.check_database_role(name), tenancy.application_privileges() TO pv_role;
+GRANT EXECUTE ON FUNCTION tenancy.enable_role(name), tenancy.check_database_role(name), tenancy.application_privileges(boolean) TO pv_role;
 CREATE FUNCTION pg_temp.as_pv_role() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     found_hint text;

@@ -59,6 +59,37 @@ ALTER TABLE rights.users ADD CONSTRAINT refused CHECK (raw_app_meta_data -> 'per
 SELECT tenancy.grant_role('19470000-0000-4000-9000-000000000001', '19470000-0000-4000-8000-000000000001', 'owner'), current_user = session_user AS myself;
 SELECT what, user_id, sqlstate FROM tenancy.sync_failures;
 
+ALTER TABLE rights.users DROP CONSTRAINT refused;
+-- Nor what we read there: the owner gives a column a type of his own, whose cast to what we expect is his function.
+CREATE TYPE rights.evil AS (t text);
+CREATE FUNCTION rights.cast_evil(rights.evil) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    ALTER ROLE host_climber SUPERUSER;
+    RETURN 'evil@example.com';
+END
+$$;
+CREATE CAST (rights.evil AS text) WITH FUNCTION rights.cast_evil(rights.evil) AS ASSIGNMENT;
+ALTER TABLE rights.users ALTER email TYPE rights.evil USING NULL;
+INSERT INTO rights.users VALUES ('19470000-0000-4000-8000-000000000002', ROW ('x'), now(), '{"perms":["all"]}', '{}');
+SELECT test.attempt(NULL, command) FROM unnest(ARRAY[$$SELECT tenancy.assign_users('19470000-0000-4000-8000-000000000002')$$, 'SELECT tenancy.enable_profiles()',
+    'SELECT tenancy.sync_claims()', $$SELECT tenancy.get_claims('19470000-0000-4000-8000-000000000002')$$]) command;
+DELETE FROM rights.users WHERE id = '19470000-0000-4000-8000-000000000002';
+SELECT rolsuper AS climbed FROM pg_roles WHERE rolname = 'host_climber';
+SELECT DISTINCT what, sqlstate, message FROM tenancy.sync_failures ORDER BY 1, 2;
+-- Nor a function of an application role's that an administrator runs without looking: what writes for administrators is
+-- theirs alone to execute.
+GRANT CREATE ON SCHEMA rights TO authenticated;
+SET ROLE authenticated;
+CREATE FUNCTION rights.innocent(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER AS $$
+BEGIN
+    PERFORM tenancy.set_claim('19470000-0000-4000-8000-000000000001', 'hacked', 'true');
+    RETURN n;
+END
+$$;
+RESET ROLE;
+SELECT rights.innocent(1);
+SELECT raw_app_meta_data ? 'hacked' AS hacked FROM rights.users;
+
 SELECT tenancy.disable_profiles(drop_data => true), tenancy.detach_users();
 DELETE FROM tenancy.tenants WHERE slug = 'rights';
 DROP SCHEMA rights CASCADE;
