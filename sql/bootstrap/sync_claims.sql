@@ -94,8 +94,9 @@ BEGIN
 END
 $$;
 
+-- A lock on our tables that somebody holds for long must not hold up sign-ups.
 CREATE FUNCTION tenancy.keep_claims() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
     AS 'MODULE_PATHNAME', 'tenancy_keep_claims';
 REVOKE ALL ON FUNCTION tenancy.keep_claims() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.keep_claims() IS 'Trigger function of the users table: whoever writes the app metadata, our keys are what the tables say';
