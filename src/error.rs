@@ -18,6 +18,8 @@ pub enum Error {
     NullPermission,
     #[error("function {0} can only be called as a trigger")]
     NotATrigger(&'static str),
+    #[error("function {0} can only be called as a trigger {1}")]
+    OtherTrigger(&'static str, &'static str),
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -53,7 +55,9 @@ impl From<Error> for ErrorReport {
             ),
             NullPermission => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
-            NotATrigger(_) => (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", ""),
+            NotATrigger(_) | OtherTrigger(..) => {
+                (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", "")
+            }
         };
         let mut report = Self::new(code, message, "");
         if !detail.is_empty() {

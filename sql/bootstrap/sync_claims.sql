@@ -94,9 +94,9 @@ BEGIN
 END
 $$;
 
--- Nobody's sign-up or login waits longer than this for somebody who has our tables locked.
+-- A lock on our tables that somebody holds for long must not hold up sign-ups.
 CREATE FUNCTION tenancy.keep_claims() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '1s'
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
     AS 'MODULE_PATHNAME', 'tenancy_keep_claims';
 REVOKE ALL ON FUNCTION tenancy.keep_claims() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.keep_claims() IS 'Trigger function of the users table: whoever writes the app metadata, our keys are what the tables say';
@@ -195,7 +195,8 @@ DECLARE
     most bigint := current_setting('tenancy.claims_sync_limit')::bigint;
     ids uuid[];
 BEGIN
-    IF NOT EXISTS (SELECT FROM tenancy.claims_queue q WHERE q.transaction_id = pg_current_xact_id()) THEN
+    -- By its own row: whoever looks for the transaction's walks over all that the first of these calls deleted.
+    IF NOT EXISTS (SELECT FROM tenancy.claims_queue q WHERE q.id = NEW.id AND q.transaction_id = pg_current_xact_id()) THEN
         RETURN NULL;
     END IF;
     BEGIN
@@ -308,8 +309,9 @@ $$;
 REVOKE ALL ON FUNCTION tenancy.sync_claims(uuid, bigint) FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.sync_claims(uuid, bigint) IS 'For administrators: makes the claims in the users'' app metadata equal to the tables: of one user; of at most batch users of those queued; of everybody. Returns how many were wrong. Errors: 42501 not an administrator; 22023 bad batch; 55000 no column to project into';
 
+-- The auth server waits two seconds for it, and then there is no login.
 CREATE FUNCTION tenancy.custom_access_token_hook(event jsonb) RETURNS jsonb
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '1s'
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
     AS 'MODULE_PATHNAME', 'tenancy_custom_access_token_hook';
 REVOKE ALL ON FUNCTION tenancy.custom_access_token_hook(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.custom_access_token_hook(event jsonb) IS 'Administrators only: for the auth server''s role. Adds tenant_id, perms, tenants and tenant_access to the app_metadata of the token that is about to be issued, and user_permissions if tenancy.token_user_permissions is on; what else is in the event stays as it is. On any failure the event comes back as it was, and the log says why';

@@ -40,7 +40,7 @@ fn is_administrator() -> bool {
 /// only administrators may have written.
 #[pg_extern(stable, parallel_restricted)]
 fn caller_is_administrator() -> bool {
-    role::is_administrator(role::outer(), cache::schema_owner())
+    !role::is_restricted() && role::is_administrator(role::outer(), cache::schema_owner())
 }
 
 /// Whether the caller's identity may give this role to others in the tenant: he holds, in that tenant, all

@@ -59,10 +59,15 @@ fn amended(call: &Call) -> Result<String, Unusable> {
 /// A user who is still queued is projected when he logs in: his row is his auth server's at that moment, so one that
 /// somebody else has locked is left to him.
 fn mend(user: &Id) {
-    if xact::is_read_only() || !projection::is_on() || !projection::has_queue() {
+    if xact::is_read_only() {
         return;
     }
-    match attempt(|| projection::sync(&[*user], Locked::Skip)) {
+    // What is known of him goes into the token, whatever becomes of this.
+    let mending = attempt(|| match projection::is_on() && projection::has_queue() {
+        true => projection::sync(&[*user], Locked::Skip),
+        false => Ok(0),
+    });
+    match mending {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => pgrx::log!("pg_tenancy: claims of a queued user not projected: {error}"),
         Err(failure) => projection::record("claims", Some(user), &failure),

@@ -14,6 +14,13 @@ pub fn outer() -> Oid {
     unsafe { pg_sys::GetOuterUserId() }
 }
 
+/// Whether a superuser maintains what is somebody else's, such as an index: what runs then is that owner's, and the outer
+/// role lends it nothing.
+pub fn is_restricted() -> bool {
+    // SAFETY: reads a static variable (miscinit.c).
+    unsafe { pg_sys::InSecurityRestrictedOperation() }
+}
+
 /// Superuser, BYPASSRLS, or a member of the role that owns the schema's objects.
 pub fn is_administrator(role: Oid, owner: Option<Oid>) -> bool {
     // SAFETY: syscache lookups by role id.

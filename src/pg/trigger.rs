@@ -64,13 +64,30 @@ impl<'c> Trigger<'c> {
         unsafe { pg_sys::SPI_register_trigger_data(std::ptr::from_ref(self.data).cast_mut()) };
     }
 
-    /// The row of a BEFORE … FOR EACH ROW trigger.
-    pub fn new_row(&'c self) -> NewRow<'c> {
+    /// The row that is about to be written, if this is BEFORE INSERT or UPDATE … FOR EACH ROW.
+    pub fn new_row(&'c self) -> Option<NewRow<'c>> {
+        if !self.is_per_row() || !self.is_when(pg_sys::TRIGGER_EVENT_BEFORE) {
+            return None;
+        }
         let tuple = match self.event() {
+            Event::Insert => self.data.tg_trigtuple,
             Event::Update => self.data.tg_newtuple,
-            _ => self.data.tg_trigtuple,
+            Event::Delete | Event::Truncate => return None,
         };
-        NewRow { trigger: self, tuple }
+        (!tuple.is_null()).then_some(NewRow { trigger: self, tuple })
+    }
+
+    /// AFTER … FOR EACH STATEMENT.
+    pub fn is_after_statement(&self) -> bool {
+        !self.is_per_row() && self.is_when(pg_sys::TRIGGER_EVENT_AFTER)
+    }
+
+    fn is_per_row(&self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0
+    }
+
+    fn is_when(&self, timing: u32) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == timing
     }
 }
 

@@ -39,6 +39,9 @@ pub fn has_queue() -> bool {
     let open = || Table::open(scan::relation(c"claims_queue", scan::schema(SCHEMA)?)?);
     let Some(table) = open() else { return false };
     let mut any = false;
-    table.read(&CatalogSnapshot::take(table.oid()), None, |_| any = true);
+    table.read_while(&CatalogSnapshot::take(table.oid()), None, |_| {
+        any = true;
+        false
+    });
     any
 }

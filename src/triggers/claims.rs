@@ -16,6 +16,9 @@ export! {
 /// AFTER … FOR EACH STATEMENT on the tables that decide.
 fn project_claims(call: &mut Call) -> Reply {
     let Some(trigger) = call.trigger() else { Error::NotATrigger("project_claims").raise() };
+    if !trigger.is_after_statement() {
+        Error::OtherTrigger("project_claims", "AFTER ... FOR EACH STATEMENT").raise();
+    }
     projection::after_statement(&trigger);
     Reply::Datum(Datum::from(0))
 }
@@ -24,7 +27,9 @@ fn project_claims(call: &mut Call) -> Reply {
 /// keys are what the tables say. The row is locked by now, so what is read here is newer than what its last writer read.
 fn keep_claims(call: &mut Call) -> Reply {
     let Some(trigger) = call.trigger() else { Error::NotATrigger("keep_claims").raise() };
-    let row = trigger.new_row();
+    let Some(row) = trigger.new_row() else {
+        Error::OtherTrigger("keep_claims", "BEFORE INSERT OR UPDATE ... FOR EACH ROW").raise()
+    };
     let (Some(id), Some(column)) = (trigger.argument(0), trigger.argument(1)) else {
         return Reply::Datum(row.unchanged());
     };

@@ -71,6 +71,21 @@ SELECT c.command, pg_temp.by('mc_service', c.command) FROM (VALUES
     (1, $$SELECT tenancy.get_claims(NULL)$$), (2, $$SELECT tenancy.get_claims('0e000000-0000-0000-0000-0000000000ff')$$), (3, $$SELECT tenancy.set_claim('0e000000-0000-0000-0000-0000000000ff', 'a', '1')$$),
     (4, $$SELECT tenancy.delete_claim('0e000000-0000-0000-0000-0000000000ff', 'a')$$), (5, $$SELECT tenancy.get_claim($A, NULL)$$), (6, $$SELECT tenancy.get_claim($A, '')$$), (7, $$SELECT tenancy.set_claim($A, NULL, '1')$$), (8, $$SELECT tenancy.set_claim($A, '', '1')$$),
     (9, $$SELECT tenancy.set_claim($A, 'a', NULL)$$), (10, $$SELECT tenancy.delete_claim($A, NULL)$$), (11, $$SELECT tenancy.delete_claim($A, '')$$)) c (i, command) ORDER BY c.i;
+-- What a superuser maintains for somebody else runs that one's code, and lends it nothing.
+CREATE SCHEMA mc_own AUTHORIZATION authenticated;
+SET ROLE authenticated;
+CREATE FUNCTION mc_own.key(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN n; END $$;
+CREATE TABLE mc_own.rows AS SELECT 1 AS n;
+CREATE INDEX ON mc_own.rows (mc_own.key(n));
+CREATE OR REPLACE FUNCTION mc_own.key(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    PERFORM tenancy.set_claim('0e000000-0000-0000-0000-0000000000a1', 'plan', to_jsonb(current_user));
+    RETURN n;
+END
+$$;
+RESET ROLE;
+SELECT test.attempt(NULL, 'REINDEX TABLE mc_own.rows'), tenancy.get_claim(:alice, 'plan');
+DROP SCHEMA mc_own CASCADE;
 -- Metadata that is JSON's null is as good as none; what is no object at all is left alone.
 UPDATE "Auth of claims"."Users" SET "Meta data" = 'null' WHERE "Id" = :bob;
 SELECT pg_temp.by('mc_service', 'SELECT tenancy.get_claims($B)'), pg_temp.by('mc_service', $$SELECT tenancy.delete_claim($B, 'a')$$), pg_temp.by('mc_service', $$SELECT tenancy.set_claim($B, 'a', '1')$$);

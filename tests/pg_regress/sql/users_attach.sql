@@ -219,6 +219,26 @@ SELECT tenancy.attach_users('host.many') AS again;
 SELECT tenancy.detach_users();
 SELECT count(*) AS left_behind FROM pg_trigger WHERE tgname LIKE '~pg%';
 
+-- Trigger functions in the wrong place refuse, and do not read a row that is not there.
+CREATE TABLE host.misused (id uuid, raw_app_meta_data jsonb);
+SET client_min_messages = warning;
+DO $$
+DECLARE
+    wrong text;
+BEGIN
+    FOREACH wrong IN ARRAY ARRAY['AFTER INSERT ON host.misused FOR EACH STATEMENT EXECUTE FUNCTION tenancy.keep_claims(''id'', ''raw_app_meta_data'')',
+                                 'AFTER INSERT ON host.misused FOR EACH ROW EXECUTE FUNCTION tenancy.keep_claims(''id'', ''raw_app_meta_data'')',
+                                 'BEFORE INSERT ON host.misused FOR EACH ROW EXECUTE FUNCTION tenancy.project_claims()',
+                                 'BEFORE INSERT ON host.misused FOR EACH STATEMENT EXECUTE FUNCTION tenancy.project_holders()'] LOOP
+        EXECUTE 'CREATE TRIGGER wrong ' || wrong;
+        RAISE WARNING '%', pg_temp.refused('INSERT INTO host.misused VALUES (gen_random_uuid(), ''{}'')');
+        DROP TRIGGER wrong ON host.misused;
+    END LOOP;
+END
+$$;
+RESET client_min_messages;
+DROP TABLE host.misused;
+
 -- Dropped while attached: what is left can be detached, and another attached.
 CREATE TABLE host.gone (id uuid PRIMARY KEY, raw_app_meta_data jsonb);
 SET client_min_messages = warning;
