@@ -115,7 +115,7 @@ COMMENT ON FUNCTION tenancy.create_profile() IS 'Trigger function: a new user ge
 
 -- The auth server writes the whole column from a copy it read before: our keys come back as the profile has them.
 CREATE FUNCTION tenancy.keep_profile() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '1s'
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '500ms'
     AS 'MODULE_PATHNAME', 'tenancy_keep_profile';
 REVOKE ALL ON FUNCTION tenancy.keep_profile() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.keep_profile() IS 'Trigger function: user metadata keeps what the profile says, whoever overwrites it; never fails';

@@ -61,12 +61,13 @@ pub fn claims_of(access: &AccessMap) -> serde_json::Map<String, serde_json::Valu
     projection::project(access, limits())
 }
 
-/// The same as JSON text: as it is being written, or of the newest committed state and one's own changes, whatever is
-/// kept.
+/// The claims of this user that are being written just now, as JSON text.
+pub fn being_written(user: &Id) -> Option<String> {
+    WRITING.with_borrow(|writing| writing.get(user).cloned())
+}
+
+/// What they are by the newest committed state and one's own changes, whatever is kept.
 pub fn newest_claims(user: &Id) -> String {
-    if let Some(text) = WRITING.with_borrow(|writing| writing.get(user).cloned()) {
-        return text;
-    }
     let mut text = String::new();
     cache::each_access(&[*user], |_, access| text = object(access));
     text
@@ -155,16 +156,16 @@ fn write(
 /// After a statement on a table that decides: projects the claims of the users it touched, or queues them. Never stops
 /// the statement.
 pub fn after_statement(trigger: &Trigger) {
-    if !is_on() {
-        return;
-    }
     let Some(affected) = Affected::by(trigger) else { return };
     let mode = settings::claims_sync();
-    let now = || project_now(trigger, &affected);
+    if mode == ClaimsSync::Off {
+        return;
+    }
+    let now = || if is_on() { project_now(trigger, &affected) } else { Ok(()) };
     let later = |transaction| Spi::connect_mut(|client| affected.queue(client, trigger, transaction));
     let outcome = match mode {
         ClaimsSync::On => attempt(now),
-        _ => attempt(|| later(true)),
+        _ => attempt(|| if is_on() { later(true) } else { Ok(()) }),
     };
     if settled("claims", None, outcome).is_none()
         && mode == ClaimsSync::On

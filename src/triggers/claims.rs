@@ -33,17 +33,22 @@ fn keep_claims(call: &mut Call) -> Reply {
     let (Some(id), Some(column)) = (trigger.argument(0), trigger.argument(1)) else {
         return Reply::Datum(row.unchanged());
     };
-    if !projection::is_on() {
-        return Reply::Datum(row.unchanged());
+    let user = row.uuid(id);
+    if let Some(claims) = user.as_ref().and_then(projection::being_written) {
+        return Reply::Datum(row.with_keys(column, &KEYS, &claims));
     }
-    if !row.has_claims(id, column) {
-        // Renamed, or of another type, since it was attached: forged keys would stand there without a word.
-        let message = "the users table's columns are not what they were when it was attached".to_owned();
-        projection::record("claims", None, &Failure { code: "42703".to_owned(), message });
-        return Reply::Datum(row.unchanged());
-    }
-    let Some(user) = row.uuid(id) else { return Reply::Datum(row.unchanged()) };
-    let kept = attempt(|| Ok(row.with_keys(column, &KEYS, &projection::newest_claims(&user))));
-    let kept = projection::settled("claims", Some(&user), kept);
+    let kept = attempt(|| {
+        if !projection::is_on() {
+            return Ok(row.unchanged());
+        }
+        if !row.has_claims(id, column) {
+            // Renamed, or of another type, since it was attached: forged keys would stand there without a word.
+            let message = "the users table's columns are not what they were when it was attached".to_owned();
+            projection::record("claims", None, &Failure { code: "42703".to_owned(), message });
+        }
+        let claims = user.as_ref().map(projection::newest_claims);
+        Ok(claims.map_or_else(|| row.unchanged(), |claims| row.with_keys(column, &KEYS, &claims)))
+    });
+    let kept = projection::settled("claims", user.as_ref(), kept);
     Reply::Datum(kept.unwrap_or_else(|| row.unchanged()))
 }

@@ -17,7 +17,9 @@ export! {
 /// plpgsql would build the row anew, with the checks of whatever domains the host's columns have, and our rights.
 fn keep_profile(call: &mut Call) -> Reply {
     let Some(trigger) = call.trigger() else { Error::NotATrigger("keep_profile").raise() };
-    let row = trigger.new_row();
+    let Some(row) = trigger.new_row() else {
+        Error::OtherTrigger("keep_profile", "BEFORE UPDATE ... FOR EACH ROW").raise()
+    };
     let (Some(id), Some(column)) = (trigger.argument(0), trigger.argument(1)) else {
         return Reply::Datum(row.unchanged());
     };
@@ -32,8 +34,9 @@ fn keep_profile(call: &mut Call) -> Reply {
 
 /// The profile as it stands in the metadata, and the keys it owns there; none if the user has no profile.
 fn document_of(user: &Id) -> SpiResult<Option<(String, Vec<String>)>> {
-    Spi::connect(|client| {
-        let found = client.select(
+    // As if it wrote: what only reads has the snapshot of the statement, which is older than the row's lock.
+    Spi::connect_mut(|client| {
+        let found = client.update(
             "SELECT tenancy.profile_document(p)::text, tenancy.profile_keys() FROM tenancy.user_profiles p WHERE p.user_id = $1",
             Some(1),
             &[Uuid::from_bytes(*user).into()],
