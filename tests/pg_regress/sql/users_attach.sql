@@ -1,5 +1,5 @@
 -- Attaching a host's users table, of whatever shape, and letting go of it.
-\set VERBOSITY default
+\set SHOW_CONTEXT never
 CREATE SCHEMA host;
 CREATE FUNCTION pg_temp.refused(command text, db_role text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
