@@ -64,11 +64,11 @@ fn mend(user: &Id) {
     }
     // What is known of him goes into the token, whatever becomes of this.
     let mending = attempt(|| match projection::is_on() && projection::has_queue() {
-        true => projection::sync(&[*user], Locked::Skip),
-        false => Ok(0),
+        true => projection::sync(&[*user], Locked::Skip).map(|_| ()),
+        false => Ok(()),
     });
     match mending {
-        Ok(Ok(_)) => {}
+        Ok(Ok(())) => {}
         Ok(Err(error)) => pgrx::log!("pg_tenancy: claims of a queued user not projected: {error}"),
         Err(failure) => projection::record("claims", Some(user), &failure),
     }

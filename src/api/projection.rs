@@ -18,7 +18,7 @@ export! {
 #[pg_extern]
 fn sync_users(user_ids: Vec<Uuid>) -> i64 {
     let ids: Vec<Id> = user_ids.iter().map(|id| *id.as_bytes()).collect();
-    projection::sync(&ids, Locked::Wait).unwrap_or_else(|error| Error::Spi(error).raise())
+    projection::sync(&ids, Locked::Wait).unwrap_or_else(|error| Error::Spi(error).raise()).wrong
 }
 
 /// Puts JSON objects, as text, into a jsonb column of these users in the attached users table, each in place of those of

@@ -41,6 +41,12 @@ pub fn is_read_only() -> bool {
     unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() || pg_sys::IsInParallelMode() }
 }
 
+/// Whether all statements of this transaction see by one snapshot: REPEATABLE READ and SERIALIZABLE.
+pub fn has_one_snapshot() -> bool {
+    // SAFETY: reads a static variable (xact.h: IsolationUsesXactSnapshot).
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
 /// Whether this process runs a part of another's query. Its settings and its transaction are its leader's.
 pub fn in_parallel_worker() -> bool {
     // SAFETY: reads a variable that a worker's main function sets before anything else (parallel.c).

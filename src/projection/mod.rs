@@ -12,6 +12,7 @@ use crate::pg::role::Acting;
 use crate::pg::scan;
 use crate::pg::subtransaction::{Failure, attempt};
 use crate::pg::trigger::{Event, Trigger};
+use crate::pg::xact;
 use crate::rbac::access::AccessMap;
 use crate::rbac::{Id, format_id};
 use crate::settings::{self, ClaimsSync};
@@ -88,22 +89,32 @@ pub fn has_queue() -> bool {
     users::has_queue()
 }
 
-/// Projects the claims of these users. Answers how many were wrong.
-pub fn sync(ids: &[Id], locked: Locked) -> SpiResult<i64> {
-    let Some(table) = users::attached() else { return Ok(0) };
-    let Some(column) = &table.app_metadata else { return Ok(0) };
+/// What became of a projection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Synced {
+    /// How many users' claims were wrong.
+    pub wrong: i64,
+    /// How many users' rows were found, and locked.
+    pub held: usize,
+}
+
+/// Projects the claims of these users.
+pub fn sync(ids: &[Id], locked: Locked) -> SpiResult<Synced> {
+    let Some(table) = users::attached() else { return Ok(Synced::default()) };
+    let Some(column) = &table.app_metadata else { return Ok(Synced::default()) };
     let ids: Vec<Uuid> = ids.iter().copied().map(Uuid::from_bytes).collect();
     Spi::connect_mut(|client| {
-        let held = lock(client, &table, ids, locked)?;
-        let keys: Vec<Id> = held.iter().map(|id| *id.as_bytes()).collect();
+        let users = lock(client, &table, ids, locked)?;
+        let keys: Vec<Id> = users.iter().map(|id| *id.as_bytes()).collect();
         let mut claims: Vec<String> = Vec::with_capacity(keys.len());
         cache::each_access(&keys, |_, access| claims.push(object(access)));
         // Without our tables nobody is asked.
-        if claims.is_empty() || claims.len() < held.len() {
-            return Ok(0);
+        if claims.is_empty() || claims.len() < users.len() {
+            return Ok(Synced::default());
         }
-        let _writing = Writing::begin(keys.into_iter().zip(claims.iter().cloned()).collect());
-        write(client, &table, column, &KEYS, held, claims)
+        let _writing = Writing::begin(keys.iter().copied().zip(claims.iter().cloned()).collect());
+        let held = keys.len();
+        write(client, &table, column, &KEYS, users, claims).map(|wrong| Synced { wrong, held })
     })
 }
 
@@ -183,8 +194,9 @@ fn project_now(trigger: &Trigger, affected: &Affected) -> SpiResult<()> {
     };
     match found {
         Some(users) if users.is_empty() => Ok(()),
-        Some(users) => sync(&users, Locked::Wait).map(|_| ()),
-        None => Spi::connect_mut(|client| affected.queue(client, trigger, false)),
+        // Whoever signed up since this transaction took its one snapshot is found, but his row is not seen.
+        Some(users) if sync(&users, Locked::Wait)?.held == users.len() || !xact::has_one_snapshot() => Ok(()),
+        _ => Spi::connect_mut(|client| affected.queue(client, trigger, false)),
     }
 }
 
