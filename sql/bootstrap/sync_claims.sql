@@ -188,9 +188,10 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.sync_or_record(uuid[]) IS 'Administrators only: projects these users'' claims; who fails is recorded in sync_failures. Returns how many were wrong';
 
--- At the end of a transaction with tenancy.claims_sync = deferred: each user once, however often he was touched.
+-- At the end of a transaction with tenancy.claims_sync = deferred: each user once, however often he was touched. No
+-- statement_timeout ends a commit that waits, so it waits for nobody's row longer than this.
 CREATE FUNCTION tenancy.sync_transaction() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '2s' AS $$
 DECLARE
     most bigint := current_setting('tenancy.claims_sync_limit')::bigint;
     ids uuid[];
