@@ -226,7 +226,8 @@ CREATE CONSTRAINT TRIGGER sync_transaction AFTER INSERT ON tenancy.claims_queue 
     FOR EACH ROW WHEN (NEW.transaction_id IS NOT NULL) EXECUTE FUNCTION tenancy.sync_transaction();
 COMMENT ON TRIGGER sync_transaction ON tenancy.claims_queue IS 'With tenancy.claims_sync = deferred: projects at the end of the transaction';
 
--- The queue, oldest first, for at most so many users. Rows that another session works off are left to it.
+-- The queue, oldest first, for at most so many users; then those who failed before. Rows that another session works off
+-- are left to it.
 CREATE FUNCTION tenancy.sync_queue(batch bigint) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -234,6 +235,7 @@ DECLARE
     wrong bigint := 0;
     queued tenancy.claims_queue;
     ids uuid[];
+    started timestamptz := clock_timestamp();
 BEGIN
     WHILE rest > 0 LOOP
         SELECT q.* INTO queued FROM tenancy.claims_queue q WHERE q.transaction_id IS NULL
@@ -249,6 +251,13 @@ BEGIN
         -- An empty row of the queue is work too, or a long queue of them would not end in time.
         rest := rest - greatest(cardinality(ids), 1);
     END LOOP;
+    IF rest > 0 THEN
+        ids := ARRAY(SELECT DISTINCT f.user_id FROM tenancy.sync_failures f
+                      WHERE f.what = 'claims' AND f.user_id IS NOT NULL AND f.failed_at < started LIMIT rest);
+        wrong := wrong + tenancy.sync_or_record(ids);
+        -- Whose failures these were was queued, and is done.
+        DELETE FROM tenancy.sync_failures f WHERE f.what = 'claims' AND f.user_id IS NULL AND f.failed_at < started;
+    END IF;
     RETURN wrong;
 END
 $$;

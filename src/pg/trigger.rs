@@ -131,6 +131,27 @@ impl NewRow<'_> {
         Datum::from(self.tuple)
     }
 
+    /// The row with its jsonb column so that the keys in `owned` are those it had before; in a new row, none.
+    pub fn with_old_keys(&self, name: &CStr, owned: &[&str]) -> Datum {
+        let old = match self.trigger.event() {
+            Event::Update => self.trigger.data.tg_trigtuple,
+            _ => std::ptr::null_mut(),
+        };
+        let mut kept = serde_json::Map::new();
+        if !old.is_null() {
+            let old = Self { trigger: self.trigger, tuple: old };
+            // SAFETY: the column was found with type jsonb.
+            let text = old
+                .column(name, pg_sys::JSONBOID)
+                .and_then(|(_, datum)| unsafe { super::jsonb::text(datum?) });
+            let value = text.and_then(|text| serde_json::from_str(&text).ok());
+            if let Some(serde_json::Value::Object(members)) = value {
+                kept.extend(members.into_iter().filter(|(key, _)| owned.contains(&key.as_str())));
+            }
+        }
+        self.with_keys(name, owned, &serde_json::Value::Object(kept).to_string())
+    }
+
     /// The row with its jsonb column so that the keys in `owned` are those of `new`, JSON text of an object.
     pub fn with_keys(&self, name: &CStr, owned: &[&str], new: &str) -> Datum {
         let Some((number, old)) = self.column(name, pg_sys::JSONBOID) else { return self.unchanged() };

@@ -211,6 +211,15 @@ pub fn settled<T>(what: &str, user: Option<&Id>, outcome: Result<SpiResult<T>, F
     None
 }
 
+/// Leaves a user to sync_claims().
+pub fn queue_user(user: &Id) {
+    let ids = vec![Uuid::from_bytes(*user)];
+    let insert = "INSERT INTO tenancy.claims_queue (kind, user_ids) VALUES ('users', $1)";
+    if let Err(failure) = attempt(|| Spi::run_with_args(insert, &[ids.into()])) {
+        pgrx::log!("pg_tenancy: a user could not be queued for sync_claims(): {}", failure.message);
+    }
+}
+
 /// Logs what failed beside a write that goes through, and keeps it for an administrator to see.
 pub fn record(what: &str, user: Option<&Id>, failure: &Failure) {
     pgrx::log!(

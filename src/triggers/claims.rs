@@ -25,6 +25,7 @@ fn project_claims(call: &mut Call) -> Reply {
 
 /// BEFORE INSERT OR UPDATE … FOR EACH ROW on the users table: whoever writes the metadata, from however old a copy, our
 /// keys are what the tables say. The row is locked by now, so what is read here is newer than what its last writer read.
+/// If that cannot be found out they stay as they were, and the user is queued.
 fn keep_claims(call: &mut Call) -> Reply {
     let Some(trigger) = call.trigger() else { Error::NotATrigger("keep_claims").raise() };
     let Some(row) = trigger.new_row() else {
@@ -50,5 +51,10 @@ fn keep_claims(call: &mut Call) -> Reply {
         Ok(claims.map_or_else(|| row.unchanged(), |claims| row.with_keys(column, &KEYS, &claims)))
     });
     let kept = projection::settled("claims", user.as_ref(), kept);
-    Reply::Datum(kept.unwrap_or_else(|| row.unchanged()))
+    Reply::Datum(kept.unwrap_or_else(|| {
+        if let Some(user) = &user {
+            projection::queue_user(user);
+        }
+        row.with_old_keys(column, &KEYS)
+    }))
 }
