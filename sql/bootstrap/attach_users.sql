@@ -5,6 +5,8 @@
 CREATE FUNCTION tenancy.record_failure(what text, user_id uuid, sqlstate text, message text) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
+    -- One a user, or each login of one whose projection fails would leave another.
+    DELETE FROM tenancy.sync_failures f WHERE f.what = record_failure.what AND f.user_id = record_failure.user_id;
     INSERT INTO tenancy.sync_failures (what, user_id, sqlstate, message)
     VALUES (record_failure.what, record_failure.user_id, record_failure.sqlstate, record_failure.message);
     END;

@@ -52,24 +52,22 @@ fn amended(call: &Call) -> Result<String, Unusable> {
     let listed = settings::TOKEN_USER_PERMISSIONS
         .get()
         .then(|| tenant.map(|tenant| permissions(&access, &tenant)).unwrap_or_default());
-    mend(&user);
+    if event.is_stale(&KEYS, &claims)? {
+        mend(&user);
+    }
     event.with(&KEYS, claims, listed)
 }
 
-/// A user who is still queued is projected when he logs in: his row is his auth server's at that moment, so one that
-/// somebody else has locked is left to him.
+/// A user whose row is stale, because he is queued, a projection failed or a grant has ended by itself, is projected when he
+/// logs in: his row is his auth server's at that moment, so one that somebody else has locked is left to him.
 fn mend(user: &Id) {
     if xact::is_read_only() {
         return;
     }
     // What is known of him goes into the token, whatever becomes of this.
-    let mending = attempt(|| match projection::is_on() && projection::has_queue() {
+    let mending = attempt(|| match projection::is_on() {
         true => projection::sync(&[*user], Locked::Skip).map(|_| ()),
         false => Ok(()),
     });
-    match mending {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => pgrx::log!("pg_tenancy: claims of a queued user not projected: {error}"),
-        Err(failure) => projection::record("claims", Some(user), &failure),
-    }
+    projection::settled("claims", Some(user), mending);
 }

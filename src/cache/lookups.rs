@@ -41,11 +41,15 @@ pub fn each_access(users: &[Id], mut each: impl FnMut(&Id, &AccessMap)) {
     let Some(tables) = Tables::open() else { return };
     let snapshot = CatalogSnapshot::take(tables.members.table.oid());
     let mut shared = Shared::new(0, super::budget());
-    let catalogue = tables.catalogue(&mut shared, &snapshot);
     for user in users {
         let grants = tables.grants_of(user, &snapshot);
+        // Who is new is a member of nothing, and there may be many permissions.
+        let catalogue = match grants.memberships.is_empty() {
+            true => Rc::default(),
+            false => tables.catalogue(&mut shared, &snapshot),
+        };
         let read = |assigned: &[Id], roles: &mut Roles| tables.add_roles(assigned, roles, &snapshot);
-        let (map, _) = resolve_with(grants, Rc::clone(&catalogue), &mut shared.combinations, read);
+        let (map, _) = resolve_with(grants, catalogue, &mut shared.combinations, read);
         each(user, &map);
     }
 }

@@ -40,6 +40,22 @@ impl Event {
         &self.user
     }
 
+    /// What the auth server read from its users table.
+    fn metadata(&self) -> Result<Object, Unusable> {
+        match self.claims.get("app_metadata").filter(|value| value.get() != "null") {
+            Some(value) => serde_json::from_str(value.get()).map_err(|_| Unusable::Metadata),
+            None => Ok(Object::new()),
+        }
+    }
+
+    /// Whether these keys of the token's app_metadata are others than `own`: its users table is stale.
+    pub fn is_stale(&self, keys: &[&str], own: &Map<String, Value>) -> Result<bool, Unusable> {
+        let metadata = self.metadata()?;
+        let told =
+            |key: &str| metadata.get(key).and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        Ok(keys.iter().any(|key| told(key).as_ref() != own.get(*key)))
+    }
+
     /// The event with `own` in the token's app_metadata, in place of what it had of `keys`, and with the permissions
     /// at the top level if they are given.
     pub fn with(
@@ -49,11 +65,7 @@ impl Event {
         permissions: Option<Vec<String>>,
     ) -> Result<String, Unusable> {
         let raw = |value: &Value| to_raw_value(value).map_err(|_| Unusable::Shape);
-        let known = self.claims.get("app_metadata").filter(|value| value.get() != "null");
-        let mut metadata: Object = match known {
-            Some(value) => serde_json::from_str(value.get()).map_err(|_| Unusable::Metadata)?,
-            None => Object::new(),
-        };
+        let mut metadata = self.metadata()?;
         metadata.retain(|key, _| !keys.contains(&key.as_str()));
         for (key, value) in &own {
             metadata.insert(key.clone(), raw(value)?);

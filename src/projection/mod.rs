@@ -84,11 +84,6 @@ pub fn is_on() -> bool {
         && users::attached().is_some_and(|users| users.app_metadata.is_some())
 }
 
-/// Whether somebody's claims are still to be projected.
-pub fn has_queue() -> bool {
-    users::has_queue()
-}
-
 /// What became of a projection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Synced {

@@ -1,4 +1,4 @@
-//! Where the host's users table is, and whether the queue holds anybody.
+//! Where the host's users table is.
 
 use crate::cache::SCHEMA;
 use crate::pg::scan::{self, Table};
@@ -33,15 +33,4 @@ pub fn attached() -> Option<UsersTable> {
         });
     });
     found
-}
-
-pub fn has_queue() -> bool {
-    let open = || Table::open(scan::relation(c"claims_queue", scan::schema(SCHEMA)?)?);
-    let Some(table) = open() else { return false };
-    let mut any = false;
-    table.read_while(&CatalogSnapshot::take(table.oid()), None, |_| {
-        any = true;
-        false
-    });
-    any
 }

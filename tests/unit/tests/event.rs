@@ -94,3 +94,19 @@ fn of_a_key_twice_the_last_counts() {
     let event = Event::parse(&event).expect("usable");
     assert_eq!(event.user()[15], 2);
 }
+
+#[test]
+fn a_token_made_from_a_stale_row_is_told() {
+    let stale = |metadata: &str| {
+        let event = format!(r#"{{"user_id":"{USER}","claims":{{"app_metadata":{metadata}}}}}"#);
+        Event::parse(&event).expect("usable").is_stale(&KEYS, &own()).expect("an object")
+    };
+    assert!(!stale(r#"{"perms":["docs.read"],"tenant_id":"t","provider":"email"}"#));
+    for metadata in
+        ["null", "{}", r#"{"tenant_id":"t"}"#, r#"{"tenant_id":"t","perms":["docs.read","docs.edit"]}"#]
+    {
+        assert!(stale(metadata), "{metadata}");
+    }
+    let nobody = Event::parse(&format!(r#"{{"user_id":"{USER}","claims":{{}}}}"#)).expect("usable");
+    assert_eq!(nobody.is_stale(&KEYS, &Map::new()), Ok(false));
+}
