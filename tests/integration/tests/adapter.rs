@@ -276,6 +276,15 @@ fn granted(admin: &mut Session, role: &str) -> Vec<String> {
 
 const HOOK: &str = "EXECUTE tenancy.custom_access_token_hook(jsonb)";
 
+const FOR_ADMINISTRATORS: [&str; 6] = [
+    "EXECUTE tenancy.assign_users(uuid)",
+    "EXECUTE tenancy.delete_claim(uuid,text)",
+    "EXECUTE tenancy.get_claim(uuid,text)",
+    "EXECUTE tenancy.get_claims(uuid)",
+    "EXECUTE tenancy.set_claim(uuid,text,jsonb)",
+    "EXECUTE tenancy.sync_claims(uuid,bigint)",
+];
+
 /// Supabase's default privileges grant every new function to anon, authenticated and service_role.
 #[test]
 fn default_privileges_reach_nothing_of_ours() {
@@ -290,9 +299,15 @@ fn default_privileges_reach_nothing_of_ours() {
     let mut of_application = granted(&mut admin, "'enabled_by_hand'::regrole");
     of_application.retain(|line| line != HOOK);
     assert!(of_application.len() > 50);
-    for role in ["anon", "authenticated", "service_role"] {
+    for role in ["anon", "authenticated"] {
         assert_eq!(granted(&mut admin, &format!("'{role}'::regrole")), of_application, "{role}");
     }
+    // It has BYPASSRLS, so it administers.
+    let of_service = granted(&mut admin, "'service_role'::regrole");
+    let more: Vec<&str> =
+        of_service.iter().filter(|line| !of_application.contains(line)).map(String::as_str).collect();
+    assert_eq!(more, FOR_ADMINISTRATORS);
+    assert_eq!(of_service.len(), of_application.len() + more.len());
     for role in ["authenticator", "supabase_storage_admin"] {
         assert_eq!(granted(&mut admin, &format!("'{role}'::regrole")), [""; 0], "{role}");
     }
@@ -382,12 +397,5 @@ fn definers_functions_have_a_fixed_path_and_ask_who_calls() {
     }
 }
 
-const DEFINERS: &[&str] = &[
-    "tenancy.create_tenant_by_identity(text,text,uuid,jsonb)",
-    "tenancy.delete_claim(uuid,text)",
-    "tenancy.get_claim(uuid,text)",
-    "tenancy.get_claims(uuid)",
-    "tenancy.outranks(uuid,uuid)",
-    "tenancy.set_claim(uuid,text,jsonb)",
-    "tenancy.sync_claims(uuid,bigint)",
-];
+const DEFINERS: &[&str] =
+    &["tenancy.create_tenant_by_identity(text,text,uuid,jsonb)", "tenancy.outranks(uuid,uuid)"];
