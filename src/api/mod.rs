@@ -15,3 +15,4 @@ mod reach;
 mod require;
 mod statistics;
 mod storage;
+pub(crate) mod trusted;
