@@ -5,6 +5,7 @@
 use crate::pg::report;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::{PgLogLevel, PgSqlErrorCode};
+use std::ffi::CStr;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -45,12 +46,12 @@ impl Error {
     /// Raises. Only an `ErrorReport` keeps its SQLSTATE through pgrx.
     #[expect(clippy::panic, reason = "pgrx turns this payload into an ordinary error")]
     pub fn raise(self) -> ! {
-        let closed = matches!(self, Self::ClosedTenant(_));
-        let report = ErrorReport::from(self);
-        if closed {
-            report::raise(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, &report, c"tenant_status");
-        }
-        std::panic::panic_any(report)
+        std::panic::panic_any(ErrorReport::from(self))
+    }
+
+    /// Raises when the present call returns, with the name of the constraint that it is about.
+    pub fn raise_about(self, constraint: &'static CStr) {
+        report::prepare(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, &ErrorReport::from(self), constraint);
     }
 
     /// Tells the client, and goes on.

@@ -349,7 +349,8 @@ fn about_policies(identity: &Identity, findings: &mut Vec<Finding>) {
             },
         );
     }
-    if setting::show(settings::CLAIMS_NAME).is_some_and(|value| value.is_empty()) && identity.user.is_none() {
+    if setting::show(settings::CLAIMS_NAME).is_some_and(|value| value.is_empty()) && identity.whose.is_none()
+    {
         say(findings, "policy", "every policy denies while there is no user", "");
     }
 }

@@ -83,7 +83,10 @@ fn enter(name: &str) -> Reply {
     let Some(tenant) = cache::tenant_named(name) else { Error::UnknownTenant.raise() };
     match tenant.status {
         TenantStatus::Active | TenantStatus::ReadOnly => {}
-        closed => Error::ClosedTenant(closed.name()).raise(),
+        closed => {
+            Error::ClosedTenant(closed.name()).raise_about(c"tenant_status");
+            return Reply::Null;
+        }
     }
     state("enter_tenant", &Stated::Job { role: role.to_u32(), tenant: tenant.id })
 }
