@@ -23,8 +23,8 @@ pub enum Source {
 impl Source {
     pub fn name(self) -> &'static str {
         match self {
-            Self::Identity => "call of set_identity()",
-            Self::Entered => "call of enter_tenant()",
+            Self::Identity => "tenant given to set_identity()",
+            Self::Entered => "enter_tenant()",
             Self::Setting => "setting tenancy.tenant_id",
             Self::Header => "request header named in tenancy.tenant_header",
             Self::Claim => "claim found by tenancy.tenant_claim",
