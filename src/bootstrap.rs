@@ -10,7 +10,8 @@ extension_sql_file!(
     name = "helpers",
     requires = ["users_tables", "identity_tables"]
 );
-extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["helpers"]);
+extension_sql_file!("../sql/bootstrap/key_helpers.sql", name = "key_helpers", requires = ["helpers"]);
+extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["key_helpers"]);
 extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
 extension_sql_file!(
     "../sql/bootstrap/guards.sql",

@@ -25,7 +25,7 @@ pub use holders::{Kind, reached};
 pub use layout::missing_signals;
 pub use lookups::{
     all_tenants, direct_grants_of, each_access, explain, is_job_role, junior_edges, open_tenants,
-    operator_until, role_closure, role_tenant, roles_named, tenant_key, tenant_named, user_of_subject,
+    operator_until, role_closure, role_tenant, roles_named, tenant_named, user_of_subject,
 };
 
 /// Where everything of ours is. Administrators alone can put something there.
