@@ -19,7 +19,7 @@ INSERT INTO tenancy.active_tenants (user_id, tenant_id)
 VALUES ('3a700000-0000-0000-0000-000000000001', :a), ('3a700000-0000-0000-0000-000000000002', :a), ('3a700000-0000-0000-0000-000000000004', :b);
 INSERT INTO tenancy.user_profiles (user_id) SELECT ('3a700000-0000-0000-0000-00000000000' || n)::uuid FROM generate_series(1, 4) n;
 INSERT INTO tenancy.subjects (subject, user_id) VALUES ('matrix', '3a700000-0000-0000-0000-000000000001');
-INSERT INTO tenancy.database_role_roles (db_role, role_id) VALUES ('anon', '3a700000-0000-0000-0000-000000000013');
+INSERT INTO tenancy.database_role_roles (db_role, role_id) VALUES ('anon', '3a700000-0000-0000-0000-000000000013'), ('authenticated', '3a700000-0000-0000-0000-000000000013');
 
 -- For SELECT a condition that tells the rows of tenant a; for the rest the command, on rows of tenant a that
 -- are not the actor's own.
@@ -84,7 +84,7 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('sync_failures', 'SELECT', 'tenant.edit', $$true$$), ('sync_failures', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.sync_failures (what, sqlstate, message) VALUES ('x', 'x', 'x')$$),
     ('subjects', 'SELECT', 'members.assign', $$true$$), ('subjects', 'INSERT', 'members.assign', $$INSERT INTO tenancy.subjects (subject, user_id) VALUES ('x', '@01')$$),
     ('subjects', 'UPDATE', 'members.assign', $$UPDATE tenancy.subjects SET user_id = '@01' WHERE subject = 'matrix'$$), ('subjects', 'DELETE', 'members.assign', $$DELETE FROM tenancy.subjects WHERE subject = 'matrix'$$),
-    ('database_role_roles', 'SELECT', 'roles.edit', $$true$$), ('database_role_roles', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.database_role_roles (db_role, role_id) VALUES ('authenticated', '3a700000-0000-0000-0000-000000000013')$$),
+    ('database_role_roles', 'SELECT', 'roles.edit', $$db_role = 'anon'::regrole$$), ('database_role_roles', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.database_role_roles (db_role, role_id) SELECT 'anon', id FROM tenancy.roles WHERE name = 'mx_plain'$$),
     ('database_role_roles', 'UPDATE', 'roles.edit', $$UPDATE tenancy.database_role_roles SET allowed_at = now()$$), ('database_role_roles', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.database_role_roles$$),
     ('user_profiles', 'SELECT', 'profiles.edit', $$user_id IN ('@01', '@02', '@03')$$), ('user_profiles', 'INSERT', 'profiles.edit', $$INSERT INTO tenancy.user_profiles (user_id) VALUES ('@09')$$),
     ('user_profiles', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@03'$$), ('user_profiles', 'UPDATE', 'members.assign', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@03'$$),
@@ -148,7 +148,7 @@ SELECT relname FROM pg_class WHERE relnamespace = 'tenancy'::regnamespace AND re
 \pset tuples_only off
 DELETE FROM tenancy.operators WHERE user_id::text LIKE '3a700000%';
 DELETE FROM tenancy.subjects WHERE subject = 'matrix';
-DELETE FROM tenancy.database_role_roles WHERE db_role = 'anon'::regrole;
+DELETE FROM tenancy.database_role_roles;
 DELETE FROM tenancy.user_profiles WHERE user_id::text LIKE '3a700000%';
 SELECT tenancy.drop_tenant(:a), tenancy.drop_tenant(:b);
 SELECT count(*) AS roles_left FROM tenancy.roles, LATERAL (SELECT tenancy.drop_role(name, cascade => true)) d WHERE name LIKE 'mx%';
