@@ -52,10 +52,11 @@ COMMENT ON FUNCTION tenancy.check_protectable(regclass) IS 'Administrators only:
 
 CREATE FUNCTION tenancy.protect_options("table" regclass, tenant_column name, owner_column name, resource text, mode text,
                                         roles name[], existing_policies text, tenant_keys text, force boolean,
-                                        add_column boolean, operators boolean) RETURNS jsonb
+                                        add_column boolean, operators boolean, backfill_from text DEFAULT NULL,
+                                        shared text DEFAULT NULL, column_type regtype DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    column_type regtype;
+    found_type regtype;
     unknown text;
 BEGIN
     PERFORM tenancy.check_protectable("table");
@@ -87,19 +88,30 @@ BEGIN
         RAISE EXCEPTION 'database role % does not exist', unknown USING ERRCODE = '42704',
             HINT = 'roles are database roles such as authenticated; roles of tenants come with their permissions.';
     END IF;
-    SELECT a.atttypid::regtype INTO column_type FROM pg_attribute a
+    IF shared <> 'read' THEN
+        RAISE EXCEPTION 'invalid shared "%"', shared USING ERRCODE = '22023',
+            HINT = 'Use read, for rows without a tenant that every member may read, or null.';
+    END IF;
+    IF column_type IS NOT NULL AND NOT add_column THEN
+        RAISE EXCEPTION 'column_type is for a column that is added' USING ERRCODE = '22023',
+            HINT = 'Pass add_column => true too; the type of a column that is there is its own.';
+    END IF;
+    IF shared IS NOT NULL OR column_type <> 'uuid'::regtype OR backfill_from IS NOT NULL THEN
+        RAISE EXCEPTION 'shared, column_type and backfill_from are not supported yet' USING ERRCODE = '0A000';
+    END IF;
+    SELECT a.atttypid::regtype INTO found_type FROM pg_attribute a
      WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", tenant_column);
-    IF column_type IS NULL AND NOT add_column THEN
+    IF found_type IS NULL AND NOT add_column THEN
         RAISE EXCEPTION 'column "%" of table % does not exist', tenant_column, "table" USING ERRCODE = '22023',
             HINT = 'Name the column with tenant_column => ''...'', or have it added with add_column => true.';
-    ELSIF column_type <> 'uuid'::regtype THEN
-        RAISE EXCEPTION 'column "%" of table % is of type %, not uuid', tenant_column, "table", column_type USING
+    ELSIF found_type <> 'uuid'::regtype THEN
+        RAISE EXCEPTION 'column "%" of table % is of type %, not uuid', tenant_column, "table", found_type USING
             ERRCODE = '0A000', HINT = 'Tenants have uuid keys for now.';
     END IF;
     IF owner_column IS NOT NULL THEN
-        SELECT a.atttypid::regtype INTO column_type FROM pg_attribute a
-         WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", owner_column);
-        IF column_type IS DISTINCT FROM 'uuid'::regtype OR owner_column = tenant_column THEN
+        IF NOT EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", owner_column)
+                          AND a.atttypid = 'uuid'::regtype) OR owner_column = tenant_column THEN
             RAISE EXCEPTION 'owner column "%" of table % is no column that can name a user', owner_column, "table" USING
                 ERRCODE = '22023', DETAIL = 'It must exist, be of type uuid, and not be the tenant column.';
         END IF;
@@ -107,10 +119,11 @@ BEGIN
     RETURN jsonb_build_object('tenant_column', tenant_column, 'owner_column', owner_column, 'resource', resource,
         'mode', mode, 'roles', CASE WHEN 'public' = ANY (roles) THEN '["public"]'
                                     ELSE (SELECT jsonb_agg(DISTINCT r) FROM unnest(roles) r) END,
-        'existing_policies', existing_policies, 'tenant_keys', tenant_keys, 'force', force, 'operators', operators);
+        'existing_policies', existing_policies, 'tenant_keys', tenant_keys, 'force', force, 'operators', operators,
+        'tenant_type', coalesce(found_type, column_type, 'uuid'::regtype), 'shared', shared);
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_options(regclass, name, name, text, text, name[], text, text, boolean, boolean, boolean) IS 'Administrators only: the options of protect_table, checked and complete. Errors as of protect_table';
+COMMENT ON FUNCTION tenancy.protect_options(regclass, name, name, text, text, name[], text, text, boolean, boolean, boolean, text, text, regtype) IS 'Administrators only: the options of protect_table, checked and complete. Errors as of protect_table';
 
 -- Permissive policies that somebody else wrote for the table or what is below it.
 CREATE FUNCTION tenancy.foreign_policies(root regclass) RETURNS TABLE (relation regclass, name name)
@@ -125,7 +138,7 @@ COMMENT ON FUNCTION tenancy.foreign_policies(regclass) IS 'Administrators only: 
 
 -- Reads the rows, unless constraints vouch for them. row_security is off, so that rows hidden from a forced
 -- owner are an error and not overlooked.
-CREATE FUNCTION tenancy.check_rows(root regclass, options jsonb, backfill uuid) RETURNS void
+CREATE FUNCTION tenancy.check_rows(root regclass, options jsonb, backfill text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     tenant_column text := options ->> 'tenant_column';
@@ -142,7 +155,10 @@ BEGIN
                 HINT = 'Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them.';
         END IF;
     END IF;
-    IF backfill IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = backfill) THEN
+    IF backfill !~ '^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$' THEN
+        RAISE EXCEPTION 'backfill by an expression is not supported yet' USING ERRCODE = '0A000';
+    END IF;
+    IF backfill IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = backfill::uuid) THEN
         RAISE EXCEPTION 'tenant to backfill with does not exist' USING ERRCODE = '42704',
             HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
     END IF;
@@ -168,4 +184,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy.check_rows(regclass, jsonb, uuid) IS 'Administrators only: 55000 for unknown permissive policies or rows of unknown tenants; 22023 for rows without tenant and none to give them; 42704 unknown tenant to give them';
+COMMENT ON FUNCTION tenancy.check_rows(regclass, jsonb, text) IS 'Administrators only: 55000 for unknown permissive policies or rows of unknown tenants; 22023 for rows without tenant and none to give them; 42704 unknown tenant to give them';

@@ -23,7 +23,7 @@ CREATE FUNCTION tenancy.tenant_trigger(relation regclass, tenant_column text) RE
 COMMENT ON FUNCTION tenancy.tenant_trigger(regclass, text) IS 'Administrators only: the definition of the trigger that keeps the tenant, as Postgres writes it. Its name sorts last, so that no other trigger changes the tenant after it looked';
 
 -- place: root, partition (gets constraints, indexes and triggers from its parent) or child (does not).
-CREATE FUNCTION tenancy.protect_structure(relation regclass, place text, root regclass, options jsonb, backfill uuid)
+CREATE FUNCTION tenancy.protect_structure(relation regclass, place text, root regclass, options jsonb, backfill text)
     RETURNS TABLE (phase integer, statement text, undo jsonb)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -98,4 +98,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_structure(regclass, text, regclass, jsonb, uuid) IS 'Administrators only: the steps still missing on the tenant column of one covered relation';
+COMMENT ON FUNCTION tenancy.protect_structure(regclass, text, regclass, jsonb, text) IS 'Administrators only: the steps still missing on the tenant column of one covered relation';

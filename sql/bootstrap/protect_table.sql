@@ -1,7 +1,7 @@
 -- protect_table executes, and protect_table_sql prints, what protect_statements finds still to be done: so the
 -- two cannot disagree, and a second call finds nothing.
 
-CREATE FUNCTION tenancy.protect_steps(root regclass, options jsonb, backfill uuid, only_relation regclass)
+CREATE FUNCTION tenancy.protect_steps(root regclass, options jsonb, backfill text, only_relation regclass)
     RETURNS TABLE (relation regclass, phase integer, statement text, undo jsonb)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -25,10 +25,10 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_steps(regclass, jsonb, uuid, regclass) IS 'Administrators only: the steps still missing on a table and all below it, or on one of these';
+COMMENT ON FUNCTION tenancy.protect_steps(regclass, jsonb, text, regclass) IS 'Administrators only: the steps still missing on a table and all below it, or on one of these';
 
 -- The rows of protected_tables come first: a statement may wake the event trigger, which must find them.
-CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfill uuid DEFAULT NULL, only_relation regclass DEFAULT NULL)
+CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfill text DEFAULT NULL, only_relation regclass DEFAULT NULL)
     RETURNS TABLE (phase integer, statement text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
@@ -61,7 +61,7 @@ CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfil
     )
     SELECT s.phase, s.statement FROM statements s ORDER BY s.phase, s.n;
     END;
-COMMENT ON FUNCTION tenancy.protect_statements(regclass, jsonb, uuid, regclass) IS 'Administrators only: what is still to be executed, in order, for a table and all below it, or for one of these; nothing if all is in place';
+COMMENT ON FUNCTION tenancy.protect_statements(regclass, jsonb, text, regclass) IS 'Administrators only: what is still to be executed, in order, for a table and all below it, or for one of these; nothing if all is in place';
 
 -- What the call does not decide but its caller should know.
 CREATE FUNCTION tenancy.report_protection(root regclass, options jsonb) RETURNS void
@@ -113,8 +113,8 @@ COMMENT ON FUNCTION tenancy.report_protection(regclass, jsonb) IS 'Administrator
 -- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only.
 CREATE FUNCTION tenancy.protect_table("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
-        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL,
-        operators boolean DEFAULT false)
+        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill text DEFAULT NULL,
+        operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL)
     RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -126,7 +126,7 @@ BEGIN
     -- One call at a time; what a reader or writer does waits only if there is something to do.
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', "table");
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
-                                       tenant_keys, force, add_column, operators);
+                                       tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
     PERFORM tenancy.check_rows("table", options, backfill);
     statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, backfill) s);
     FOREACH statement IN ARRAY statements LOOP
@@ -136,12 +136,13 @@ BEGIN
     RETURN statements <> '{}';
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid, boolean) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant; 0A000 not an ordinary table or no uuid column; 42704 no such role or tenant; 55000 rows of unknown tenants, or permissive policies';
+COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant; 0A000 not an ordinary table or no uuid column; 42704 no such role or tenant; 55000 rows of unknown tenants, or permissive policies';
 
 CREATE FUNCTION tenancy.protect_table_sql("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
-        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL,
-        operators boolean DEFAULT false)
+        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill text DEFAULT NULL,
+        operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL,
+        staged boolean DEFAULT false)
     RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -149,8 +150,11 @@ DECLARE
     body text;
     tag text := 'protect_table';
 BEGIN
+    IF staged IS NOT FALSE THEN
+        RAISE EXCEPTION 'staged statements are not supported yet' USING ERRCODE = '0A000';
+    END IF;
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
-                                       tenant_keys, force, add_column, operators);
+                                       tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
     PERFORM tenancy.check_rows("table", options, backfill);
     SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
       FROM tenancy.protect_statements("table", options, backfill) s;
@@ -173,4 +177,4 @@ END
 $%1$s$;$text$, tag, body);
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid, boolean) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';
+COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype, boolean) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';
