@@ -175,7 +175,7 @@ BEGIN
 DECLARE
     old_path text := current_setting('search_path');
     old_security text := current_setting('row_security');
-    old_change text := current_setting('tenancy.allow_tenant_change');
+    old_change text := current_setting('tenancy.allow_tenant_change', true);
 BEGIN
     PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true),
             set_config('tenancy.allow_tenant_change', 'on', true);
