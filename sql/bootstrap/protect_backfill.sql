@@ -11,8 +11,8 @@ CREATE FUNCTION tenancy.lacks_tenants(root regclass, options jsonb) RETURNS bool
     RETURN EXISTS (SELECT FROM tenancy.covered_relations(root) r
                     WHERE NOT tenancy.column_is_filled(r.relation, options ->> 'tenant_column'))
            AND NOT EXISTS (SELECT FROM tenancy.protected_tables p
-                            WHERE p.table_id = root AND p.options ->> 'tenant_column' = options ->> 'tenant_column'
-                              AND p.options ->> 'shared' IS NOT NULL AND options ->> 'shared' IS NOT NULL);
+                            WHERE p.table_id = root AND p.options ->> 'tenant_column' = lacks_tenants.options ->> 'tenant_column'
+                              AND p.options ->> 'shared' IS NOT NULL AND lacks_tenants.options ->> 'shared' IS NOT NULL);
 COMMENT ON FUNCTION tenancy.lacks_tenants(regclass, jsonb) IS 'Administrators only: whether nothing vouches for every row having a tenant';
 
 -- Postgres's own words about an expression are the detail. Only one query is let through.

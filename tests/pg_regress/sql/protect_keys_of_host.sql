@@ -183,7 +183,7 @@ SELECT r.* FROM pg_temp.all_kinds('c0000000-0000-0000-0000-0000000000e1', 'INSER
 SELECT r.* FROM pg_temp.all_kinds('c0000000-0000-0000-0000-0000000000e1', 'SELECT count(*) FROM host.docs_$K') r;
 -- The key stays while rows use it, and a tenant with rows is not dropped.
 SELECT test.attempt(NULL, 'UPDATE tenancy.tenants SET key = ''7011'' WHERE slug = ''host-a''');
-SELECT test.attempt(NULL, 'SELECT tenancy.drop_tenant(''c0000000-0000-0000-0000-00000000000b'')');
+SELECT left(test.attempt(NULL, 'SELECT tenancy.drop_tenant(''c0000000-0000-0000-0000-00000000000b'')'), 110);
 
 -- protect_table_sql does the same; unprotect_table undoes it; a column that is added has the type that is wanted
 CREATE TABLE added (id int);
