@@ -30,7 +30,7 @@ EXCEPTION
     WHEN syntax_error_or_access_rule_violation OR data_exception OR cardinality_violation OR feature_not_supported OR
          invalid_cursor_definition OR plpgsql_error THEN
         RAISE EXCEPTION 'invalid backfill for table %', root USING ERRCODE = '22023', DETAIL = SQLERRM,
-            HINT = 'It is a tenant''s id, or an expression over a row, whose type the tenant column''s can be cast from. Names of other schemas than pg_catalog are written with the schema.';
+            HINT = 'Pass a tenant''s id, or an expression over the row that can be cast to the column''s type; names outside pg_catalog with their schema.';
 END
 $$;
 COMMENT ON FUNCTION tenancy.count_backfill(regclass, text) IS 'Administrators only: executes a query that evaluates a backfill. Errors: 22023 with Postgres''s message as detail';
