@@ -57,6 +57,7 @@ extension_sql_file!(
     name = "protect_types",
     requires = ["database_roles"]
 );
+extension_sql_file!(
     "../sql/bootstrap/trusted_callers.sql",
     name = "trusted_callers",
     requires = ["database_roles"]
