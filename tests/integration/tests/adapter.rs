@@ -337,6 +337,7 @@ const PUBLIC: &[&str] = &[
     "can_see_tenant",
     "claim",
     "claims",
+    "copy_tenant",
     "current_actor",
     "current_tenant_id",
     "current_tenant_key",
