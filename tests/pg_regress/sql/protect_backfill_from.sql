@@ -30,8 +30,8 @@ SELECT tenancy.protect_table('notes', resource => 'ref_rows', add_column => true
 SELECT tenancy.protect_table('other."Weird ""T""(x)"', resource => 'ref_rows', mode => 'membership', add_column => true, column_type => 'integer', backfill_from => 'orders("Order (no)")'),
        tenancy.protect_table('other."Weird ""T""(x)"', resource => 'ref_rows', mode => 'membership', add_column => true, column_type => 'integer', backfill_from => 'ref.orders("Order (no)")') AS again;
 SELECT 'lines' AS of, id, tenant_id FROM lines UNION ALL SELECT 'notes', id, tenant_id FROM notes UNION ALL SELECT 'weird', id, tenant_id FROM other."Weird ""T""(x)" ORDER BY 1, 2;
-SELECT tgrelid::regclass, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname LIKE '~pg_tenancy_copy%' ORDER BY 1::text, 2;
-SELECT table_id, options -> 'tenant_type' AS type, options -> 'backfill_from' AS backfill_from FROM tenancy.protected_tables WHERE options ->> 'backfill_from' IS NOT NULL ORDER BY 1::text;
+SELECT tgrelid::regclass, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname LIKE '~pg_tenancy_copy%' ORDER BY tgrelid::regclass::text COLLATE "C", tgname;
+SELECT table_id, options -> 'tenant_type' AS type, options -> 'backfill_from' AS backfill_from FROM tenancy.protected_tables WHERE options ->> 'backfill_from' IS NOT NULL ORDER BY table_id::text COLLATE "C";
 
 SELECT tenancy.create_role('ref_editor', '{ref_rows.*}') IS NOT NULL, tenancy.create_role('ref_writer', '{ref_rows.create,ref_rows.update}') IS NOT NULL;
 SELECT tenancy.add_member(:a, :alice, '{ref_editor}'), tenancy.add_member(:a, :blind, '{ref_writer}'), tenancy.add_member(:a, :both, '{ref_editor}'), tenancy.add_member(:b, :both, '{ref_editor}');
@@ -99,7 +99,7 @@ ALTER SCHEMA ref RENAME TO ref2;
 SET search_path = ref2;
 SELECT test.try(:alice, 'INSERT INTO ref2.lines (id, "the order") VALUES (50, 1)'), test.try(:alice, 'INSERT INTO ref2.lines (id, "the order") VALUES (50, 11)'), test.try(:alice, 'INSERT INTO ref2.notes (id, line_id) VALUES (50, 1)');
 SELECT tenancy.protect_table('lines', resource => 'ref_rows', backfill_from => '"Or''d ers"("the order")') AS "nothing to do", tenancy.protect_table('notes', resource => 'ref_rows', backfill_from => 'lines(line_id)') AS "nor here";
-SELECT table_id, options -> 'backfill_from' AS backfill_from FROM tenancy.protected_tables WHERE options ->> 'backfill_from' IS NOT NULL ORDER BY 1::text;
+SELECT table_id, options -> 'backfill_from' AS backfill_from FROM tenancy.protected_tables WHERE options ->> 'backfill_from' IS NOT NULL ORDER BY table_id::text COLLATE "C";
 -- keys that are rewritten with the tenant in front still say which row
 SELECT tenancy.protect_table('"Or''d ers"', tenant_column => 'org_id', resource => 'ref_rows', tenant_keys => 'fix');
 SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'lines'::regclass AND contype = 'f' ORDER BY 1;
@@ -196,7 +196,7 @@ SELECT tenancy.protect_table('whole', resource => 'ref_rows');
 SELECT test.attempt(NULL, 'SELECT tenancy.protect_table(''ref.whole'', resource => ''ref_rows'', backfill_from => ''whole_0(up)'')');
 -- and not once the chain is open
 SELECT tenancy.protect_table('b', resource => 'ref_rows'), tenancy.protect_table('a', resource => 'ref_rows', backfill_from => 'b(b_id)');
-SELECT table_id, options -> 'backfill_from' AS backfill_from FROM tenancy.protected_tables WHERE options ->> 'backfill_from' IS NOT NULL ORDER BY 1::text;
+SELECT table_id, options -> 'backfill_from' AS backfill_from FROM tenancy.protected_tables WHERE options ->> 'backfill_from' IS NOT NULL ORDER BY table_id::text COLLATE "C";
 -- a name in two schemas: the column says which, or else it is the table's own schema
 CREATE SCHEMA other;
 CREATE TABLE other.keys (p int PRIMARY KEY, tenant_id uuid);
