@@ -4,7 +4,8 @@ use pgrx::prelude::*;
 
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/users_tables.sql", name = "users_tables", requires = ["tables"]);
-extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["users_tables"]);
+extension_sql_file!("../sql/bootstrap/host_tables.sql", name = "host_tables", requires = ["users_tables"]);
+extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["host_tables"]);
 extension_sql_file!("../sql/bootstrap/key_helpers.sql", name = "key_helpers", requires = ["helpers"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["key_helpers"]);
 extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
@@ -101,6 +102,16 @@ extension_sql_file!(
     "../sql/bootstrap/attach_users.sql",
     name = "attach_users",
     requires = ["assign_users", "profile_tables"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/attach_tenants.sql",
+    name = "attach_tenants",
+    requires = ["attach_users", "protect_inspect"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/attach_members.sql",
+    name = "attach_members",
+    requires = ["attach_tenants"]
 );
 extension_sql_file!(
     "../sql/bootstrap/profiles.sql",
