@@ -114,6 +114,41 @@ extension_sql_file!(
     requires = ["attach_tenants"]
 );
 extension_sql_file!(
+    "../sql/bootstrap/reference_tables.sql",
+    name = "reference_tables",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/policy_report.sql",
+    name = "policy_report",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/tenant_tables.sql",
+    name = "tenant_tables",
+    requires = ["attach_members", "manage_tenants"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/export_tenant.sql",
+    name = "export_tenant",
+    requires = ["tenant_tables"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/import_tenant.sql",
+    name = "import_tenant",
+    requires = ["export_tenant"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/delete_tenant_rows.sql",
+    name = "delete_tenant_rows",
+    requires = ["tenant_tables"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/erase_user.sql",
+    name = "erase_user",
+    requires = ["tenant_tables"]
+);
+extension_sql_file!(
     "../sql/bootstrap/profiles.sql",
     name = "profiles",
     requires = [api::projection::write_metadata, "attach_users"]

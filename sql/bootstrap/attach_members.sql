@@ -43,7 +43,11 @@ BEGIN
     ELSE
         SELECT t.id INTO tenant_id FROM tenancy.tenants t WHERE t.key = tenant;
     END IF;
-    user_id := CASE WHEN tenancy.attached_type(attached, 'user') = 'uuid'::regtype THEN who::uuid ELSE tenancy.map_subject(who) END;
+    IF tenancy.attached_type(attached, 'user') = 'uuid'::regtype THEN
+        user_id := who::uuid;
+    ELSE
+        user_id := tenancy.map_subject(who);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION tenancy.attached_pair(tenancy.attached_tables, text, text) IS 'Administrators only: tenant and user of a row of the attached table of members; a user who has no subject yet gets one';

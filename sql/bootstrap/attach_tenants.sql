@@ -143,7 +143,7 @@ BEGIN
     IF NOT inserted AND (found_id IS NULL OR NOT adopt AND NOT EXISTS (SELECT FROM tenancy.attached_tenants a WHERE a.tenant_id = found_id)) THEN
         RAISE EXCEPTION 'key "%" is another tenant''s', key USING ERRCODE = '42710',
             DETAIL = 'A tenant with it was not made by the attached table of tenants.',
-            HINT = 'An administrator may take the tenant in: SELECT tenancy.attach_tenants(...) again, after inserting the row with the trigger disabled.';
+            HINT = 'An administrator may take that tenant in: SELECT tenancy.detach_tenants(), insert the row, and attach the table again.';
     END IF;
     INSERT INTO tenancy.attached_tenants (tenant_id) VALUES (CASE WHEN inserted THEN new_id ELSE found_id END) ON CONFLICT DO NOTHING;
     RETURN inserted;

@@ -27,6 +27,7 @@ BEGIN
     IF relation.relpersistence = 't' THEN
         RAISE EXCEPTION 'cannot protect %: it is a temporary table', "table" USING ERRCODE = '0A000';
     END IF;
+    PERFORM tenancy.check_no_reference_table("table");
     IF EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = "table") THEN
         WITH RECURSIVE line (id) AS (
             SELECT "table"::oid
@@ -139,7 +140,7 @@ BEGIN
         IF names IS NOT NULL THEN
             RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',
                 DETAIL = format('What they allow would be allowed beside the permissions, inside a tenant: %s.', names),
-                HINT = 'Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them.';
+                HINT = format('Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them. SELECT * FROM tenancy.existing_policies(%L) says what each lets through.', root);
         END IF;
     END IF;
     IF backfill IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = backfill) THEN
