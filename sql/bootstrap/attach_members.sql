@@ -22,7 +22,7 @@ CREATE FUNCTION tenancy.attached_members_sql(attached tenancy.attached_tables, c
                   ' LEFT JOIN tenancy.roles r ON r.tenant_id IS NULL AND (r.name = ANY (%L::text[])%s)'
                   ' WHERE h.%I IS NOT NULL AND %s GROUP BY 1, 2',
                   tenancy.attached_user_sql(attached),
-                  coalesce(format('coalesce(h.%I, false)', attached.columns ->> 'active'), 'true'),
+                  coalesce('coalesce(h.' || quote_ident(attached.columns ->> 'active') || ', false)', 'true'),
                   attached.relation,
                   format(CASE WHEN tenancy.attached_type(attached, 'tenant') = 'uuid'::regtype THEN 't.id = h.%I' ELSE 't.key = h.%I::text' END,
                          attached.columns ->> 'tenant'),
@@ -30,7 +30,7 @@ CREATE FUNCTION tenancy.attached_members_sql(attached tenancy.attached_tables, c
                        ELSE format('JOIN tenancy.subjects s ON s.subject = h.%I::text', attached.columns ->> 'user') END,
                   attached.roles,
                   -- By the output function: a cast from the host's enum to text may be the host's own.
-                  coalesce(format(' OR r.name = nullif(format(''%%s'', h.%I), '''')', attached.columns ->> 'role'), ''),
+                  coalesce(' OR r.name = nullif(format(''%s'', h.' || quote_ident(attached.columns ->> 'role') || '), '''')', ''),
                   attached.columns ->> 'user', condition);
 COMMENT ON FUNCTION tenancy.attached_members_sql(tenancy.attached_tables, text) IS 'Administrators only: a SELECT of the members that rows of the attached table make, with the roles they give';
 
@@ -128,8 +128,8 @@ BEGIN
         RETURN NULL;
     END IF;
     parts := format('SELECT ARRAY[($1).%I::text, ($1).%I::text, %s, %s]', attached.columns ->> 'tenant', attached.columns ->> 'user',
-                    coalesce(format('nullif(format(''%%s'', ($1).%I), '''')', attached.columns ->> 'role'), 'NULL'),
-                    coalesce(format('($1).%I::text', attached.columns ->> 'active'), 'NULL'));
+                    coalesce('nullif(format(''%s'', ($1).' || quote_ident(attached.columns ->> 'role') || '), '''')', 'NULL'),
+                    coalesce('($1).' || quote_ident(attached.columns ->> 'active') || '::text', 'NULL'));
     IF TG_OP <> 'INSERT' THEN
         EXECUTE parts INTO was USING OLD;
     END IF;

@@ -174,8 +174,8 @@ BEGIN
     SELECT a.atttypid INTO type FROM pg_attribute a
      WHERE a.attrelid = TG_RELID AND a.attname = attached.columns ->> 'key' AND NOT a.attisdropped;
     parts := format('SELECT ARRAY[($1).%I::text, %s, %s]', attached.columns ->> 'key',
-                    coalesce(format('($1).%I::text', attached.columns ->> 'name'), 'NULL'),
-                    coalesce(format('($1).%I::text', attached.columns ->> 'slug'), 'NULL'));
+                    coalesce('($1).' || quote_ident(attached.columns ->> 'name') || '::text', 'NULL'),
+                    coalesce('($1).' || quote_ident(attached.columns ->> 'slug') || '::text', 'NULL'));
     IF TG_OP <> 'INSERT' THEN
         EXECUTE parts INTO was USING OLD;
     END IF;
@@ -268,7 +268,7 @@ BEGIN
            FROM (SELECT o.%1$I::text AS key, %2$s AS name, %3$s AS slug FROM ONLY %4$s o WHERE o.%1$I IS NOT NULL) h
           WHERE NOT EXISTS (SELECT FROM tenancy.attached_tenants a JOIN tenancy.tenants t ON t.id = a.tenant_id
                              WHERE %5$s) ORDER BY h.key COLLATE "C"',
-        key_column, coalesce(format('o.%I::text', name_column), 'NULL::text'), coalesce(format('o.%I::text', slug_column), 'NULL::text'), "table",
+        key_column, coalesce('o.' || quote_ident(name_column) || '::text', 'NULL::text'), coalesce('o.' || quote_ident(slug_column) || '::text', 'NULL::text'), "table",
         CASE WHEN type = 'uuid'::regtype THEN 't.id = h.key::uuid' ELSE 't.key = h.key' END)
     LOOP
         IF NOT tenancy.insert_attached_tenant(host_row.key, type, host_row.name, host_row.slug, true) THEN

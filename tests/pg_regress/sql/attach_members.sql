@@ -6,7 +6,8 @@ GRANT USAGE ON SCHEMA crew TO authenticated;
 \set ann '''a77b0000-0000-4000-8000-0000000000a1'''
 \set bob '''a77b0000-0000-4000-8000-0000000000b1'''
 \set cyd '''a77b0000-0000-4000-8000-0000000000c1'''
-SELECT tenancy.create_permission('crew.read') IS NOT NULL, count(tenancy.create_role(r, '{crew.read}')) FROM unnest(ARRAY['crew viewer', 'crew editor', 'crew base']) r;
+SELECT tenancy.create_permission('crew.read');
+SELECT count(tenancy.create_role(r, '{crew.read}')) FROM unnest(ARRAY['crew viewer', 'crew editor', 'crew base']) r;
 CREATE TABLE crew.orgs (id bigint PRIMARY KEY, name text);
 INSERT INTO crew.orgs VALUES (1, 'One'), (2, 'Two'), (3, 'Three');
 CREATE TYPE crew.rank AS ENUM ('crew viewer', 'crew editor', 'captain');
