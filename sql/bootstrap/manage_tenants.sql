@@ -146,7 +146,7 @@ BEGIN
             HINT = 'Use active, read_only, suspended or archived.';
     END IF;
     IF NOT tenancy.is_administrator() AND tenancy.operator_access() IS DISTINCT FROM 'write' THEN
-        RAISE EXCEPTION 'permission denied to change a tenant''s status or key' USING ERRCODE = '42501',
+        RAISE EXCEPTION 'permission denied to change a tenant''s status' USING ERRCODE = '42501',
             HINT = 'Operators with access "write" and administrators may.';
     END IF;
     SELECT t.status INTO was FROM tenancy.tenants t WHERE t.id = tenant FOR UPDATE;

@@ -55,7 +55,7 @@ fn operator_access(call: &mut Call) -> Reply {
 
 /// What the host application calls the active tenant.
 fn current_tenant_key(call: &mut Call) -> Reply {
-    answer(call, None, |identity| identity.access.key(identity.tenant()?).map(|key| key.to_string()))
+    answer(call, None, |identity| identity.tenant_key().map(|key| key.to_string()))
 }
 
 /// The value at a path such as `app_metadata.tenant_id`.

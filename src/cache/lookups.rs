@@ -54,6 +54,16 @@ pub fn each_access(users: &[Id], mut each: impl FnMut(&Id, &AccessMap)) {
     }
 }
 
+/// What the host calls the tenant.
+pub fn tenant_key(tenant: &Id) -> Option<Rc<str>> {
+    let tables = Tables::open()?;
+    let t = &tables.tenants;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut key = None;
+    t.table.read(&snapshot, Some((t.id, tenant)), |row| key = row.text(t.key).map(Rc::from));
+    key
+}
+
 /// The role hierarchy, by senior role.
 pub fn junior_edges() -> HashMap<Id, Vec<Id>> {
     let mut edges: HashMap<Id, Vec<Id>> = HashMap::new();

@@ -59,6 +59,15 @@ impl Identity {
         }
     }
 
+    /// What the host calls the active tenant. A token does not say.
+    pub fn tenant_key(&self) -> Option<Rc<str>> {
+        let tenant = self.tenant()?;
+        match settings::authority_is_claims() {
+            true => cache::tenant_key(tenant),
+            false => self.access.key(tenant),
+        }
+    }
+
     /// The token's content, if the token counts.
     pub fn content(&self) -> Option<&serde_json::Value> {
         self.claims.token().filter(|_| self.validity == Some(Validity::Valid)).map(|token| token.value())

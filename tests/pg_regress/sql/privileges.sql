@@ -19,8 +19,10 @@ SELECT p.oid::regprocedure AS without_search_path FROM pg_proc p JOIN pg_languag
  WHERE p.pronamespace = 'tenancy'::regnamespace AND l.lanname IN ('sql', 'plpgsql') AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)
    AND p.proname NOT IN ('nil', 'pre_request'); -- what pre_request calls next runs under the request's: test pre_request
 SELECT count(*) AS other_leakproof FROM pg_proc p WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proleakproof
-   AND p.oid::regprocedure::text NOT IN ('tenancy.is_member(uuid)', 'tenancy.has_permission(uuid,text)', 'tenancy.has_any_permission(uuid,text[])', 'tenancy.has_all_permissions(uuid,text[])', 'tenancy.storage_tenant(text)',
-       'tenancy.is_member_or_operator(uuid,text)', 'tenancy.is_active_or_operator(uuid,text)');
+   AND p.oid::regprocedure::text <> 'tenancy.storage_tenant(text)'
+   AND NOT (p.proname IN ('is_member', 'has_permission', 'has_any_permission', 'has_all_permissions', 'is_member_or_operator', 'is_active_or_operator')
+            AND p.proargtypes[0] IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'text'::regtype)
+            AND oidvectortypes(p.proargtypes) <> 'text' OR oidvectortypes(p.proargtypes) = 'text' AND p.proname = 'is_member');
 
 -- Nobody but the owner and application roles has anything.
 SELECT DISTINCT r.rolname FROM pg_class c, aclexplode(c.relacl) a, pg_roles r WHERE c.relnamespace = 'tenancy'::regnamespace AND r.oid = a.grantee AND a.grantee <> c.relowner ORDER BY 1;
