@@ -227,10 +227,10 @@ BEGIN
     END IF;
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
     PERFORM tenancy.check_attached_columns("table", wanted.columns);
-    SELECT string_agg(DISTINCT quote_literal(r), ', ') INTO names FROM unnest(roles) r
+    SELECT string_agg(DISTINCT format('"%s"', r), ', ') INTO names FROM unnest(roles) r
      WHERE NOT EXISTS (SELECT FROM tenancy.roles o WHERE o.tenant_id IS NULL AND o.name = r);
     IF names IS NULL AND role_column IS NOT NULL THEN
-        EXECUTE format('SELECT string_agg(DISTINCT quote_literal(v.role), '', '')
+        EXECUTE format('SELECT string_agg(DISTINCT concat(''"'', v.role, ''"''), '', '')
                           FROM (SELECT DISTINCT nullif(format(''%%s'', h.%I), '''') FROM ONLY %s h) v (role)
                          WHERE v.role IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.roles o WHERE o.tenant_id IS NULL AND o.name = v.role)',
                        role_column, "table") INTO names;

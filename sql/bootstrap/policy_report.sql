@@ -5,8 +5,8 @@ CREATE FUNCTION tenancy.policy_in_words(permissive boolean, condition text) RETU
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     RETURN CASE
         WHEN NOT permissive AND coalesce(condition, 'true') = 'true' THEN 'narrows nothing'
-        WHEN NOT permissive AND condition = 'false' THEN 'nothing, whatever other policies say: it closes the table'
-        WHEN NOT permissive THEN 'nothing more: it narrows what other policies let through to rows for which ' || condition
+        WHEN NOT permissive AND condition = 'false' THEN 'nothing, whatever other policies say'
+        WHEN NOT permissive THEN 'nothing more, it narrows what other policies let through to rows for which ' || condition
         WHEN coalesce(condition, 'true') = 'true' THEN 'every row of the tenant, whatever permission the user holds'
         WHEN condition = 'false' THEN 'nothing'
         WHEN condition ~ '^\(*"?[\w ]+"? = (\( SELECT )?(auth\.uid|tenancy\.current_user_id)\(\)( AS \w+\))?\)*$'
@@ -37,11 +37,11 @@ BEGIN
                c.qual, c.checked,
                concat_ws('; ',
                    CASE WHEN p.polcmd <> 'a' THEN
-                       CASE p.polcmd WHEN 'r' THEN 'lets read ' WHEN 'w' THEN 'lets change ' WHEN 'd' THEN 'lets delete ' ELSE 'lets read, change and delete ' END
+                       CASE p.polcmd WHEN 'r' THEN 'read: ' WHEN 'w' THEN 'change: ' WHEN 'd' THEN 'delete: ' ELSE 'read, change, delete: ' END
                        || tenancy.policy_in_words(p.polpermissive, c.qual) END,
                    -- Without WITH CHECK, USING counts for new rows too.
                    CASE WHEN p.polcmd IN ('a', 'w', '*') THEN
-                       CASE p.polcmd WHEN 'w' THEN 'lets rows become ' ELSE 'lets add ' END
+                       CASE p.polcmd WHEN 'w' THEN 'what changed rows become: ' ELSE 'add: ' END
                        || tenancy.policy_in_words(p.polpermissive, coalesce(c.checked, c.qual)) END,
                    CASE WHEN NOT t.relrowsecurity THEN 'not in force today: row security is off' END,
                    CASE WHEN p.polroles <> '{0}' THEN 'only for these database roles and their members' END),

@@ -3,7 +3,9 @@
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA life;
-SELECT tenancy.create_tenant('life', key => '7001', owner => NULL) AS life, tenancy.create_tenant('other', owner => NULL) AS other \gset
+\set life a7e00000-0000-4000-9000-00000000711f
+\set other a7e00000-0000-4000-9000-0000000007e4
+INSERT INTO tenancy.tenants (id, key, slug, name) VALUES (:'life', '7001', 'life', 'Life'), (:'other', NULL, 'other', 'Other');
 SELECT set_config('life.id', :'life', false) IS NOT NULL AS known;
 CREATE FUNCTION pg_temp.plan(tenant uuid) RETURNS TABLE (n integer, name text, copy_out text, copy_in text) LANGUAGE sql AS $$
     SELECT position, table_name, replace(copy_sql, tenant::text, 'TENANT'), replace(import_sql, tenant::text, 'TENANT') FROM tenancy.export_tenant(tenant) ORDER BY position
