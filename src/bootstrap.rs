@@ -5,7 +5,12 @@ use pgrx::prelude::*;
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/users_tables.sql", name = "users_tables", requires = ["tables"]);
 extension_sql_file!("../sql/bootstrap/host_tables.sql", name = "host_tables", requires = ["users_tables"]);
-extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["host_tables"]);
+extension_sql_file!("../sql/bootstrap/identity_tables.sql", name = "identity_tables", requires = ["tables"]);
+extension_sql_file!(
+    "../sql/bootstrap/helpers.sql",
+    name = "helpers",
+    requires = ["host_tables", "identity_tables"]
+);
 extension_sql_file!("../sql/bootstrap/key_helpers.sql", name = "key_helpers", requires = ["helpers"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["key_helpers"]);
 extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
@@ -48,6 +53,12 @@ extension_sql_file!(
     requires = ["attach_users", api::administration::caller_is_administrator]
 );
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/trusted_callers.sql",
+    name = "trusted_callers",
+    requires = ["database_roles"]
+);
+extension_sql_file!("../sql/bootstrap/job_roles.sql", name = "job_roles", requires = ["trusted_callers"]);
 extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
     name = "protect_inspect",
@@ -181,6 +192,7 @@ extension_sql_file!(
         api::projection::write_metadata,
         api::projection::projected_claims,
         api::statistics::cache_stats,
+        api::trusted::enterable_tenants,
         api::diagnosis::diagnose
     ]
 );
