@@ -122,7 +122,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/attach_members.sql",
     name = "attach_members",
-    requires = ["attach_tenants"]
+    requires = ["attach_tenants", "trusted_callers"]
 );
 extension_sql_file!(
     "../sql/bootstrap/reference_tables.sql",

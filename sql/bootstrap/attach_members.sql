@@ -184,7 +184,8 @@ BEGIN
     changes := changes + affected;
     EXECUTE format('WITH w AS MATERIALIZED (%s), g AS (
                         INSERT INTO tenancy.member_roles (tenant_id, user_id, role_id)
-                        SELECT w.tenant_id, w.user_id, r FROM w, unnest(w.role_ids) r
+                        SELECT w.tenant_id, w.user_id, r FROM w JOIN tenancy.attached_members a USING (tenant_id, user_id), unnest(w.role_ids) r
+                         WHERE r <> ALL (a.role_ids)
                         ON CONFLICT ON CONSTRAINT member_roles_pkey DO NOTHING RETURNING tenant_id, user_id, role_id)
                     UPDATE tenancy.attached_members a SET role_ids = ARRAY(SELECT unnest(a.role_ids) UNION SELECT unnest(n.role_ids))
                       FROM (SELECT g.tenant_id, g.user_id, array_agg(g.role_id) AS role_ids FROM g GROUP BY 1, 2) n

@@ -72,6 +72,7 @@ BEGIN
         'DELETE FROM tenancy.members x WHERE x.user_id = $1',
         'DELETE FROM tenancy.operators x WHERE x.user_id = $1',
         'DELETE FROM tenancy.user_profiles x WHERE x.user_id = $1',
+        'DELETE FROM tenancy.subjects x WHERE x.user_id = $1',
         'DELETE FROM tenancy.sync_failures x WHERE x.user_id = $1 OR position($1::text IN x.message) > 0',
         'UPDATE tenancy.claims_queue x SET user_ids = array_remove(x.user_ids, $1) WHERE x.user_ids @> ARRAY[$1]',
         'UPDATE tenancy.claims_queue x SET after_user = NULL WHERE x.after_user = $1']) v (statement) LOOP
@@ -86,11 +87,6 @@ BEGIN
         GET DIAGNOSTICS affected = ROW_COUNT;
         changes := changes + affected;
     END LOOP;
-    IF to_regclass('tenancy.subjects') IS NOT NULL THEN
-        EXECUTE 'DELETE FROM tenancy.subjects x WHERE x.user_id = $1' USING user_id;
-        GET DIAGNOSTICS affected = ROW_COUNT;
-        changes := changes + affected;
-    END IF;
     RETURN CASE WHEN changes > 0 THEN pseudonym END;
 END
 $$;

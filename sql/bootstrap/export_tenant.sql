@@ -12,36 +12,38 @@ CREATE FUNCTION tenancy.tenant_rows(tenant uuid) RETURNS TABLE (relation text, c
     SELECT v.relation, v.content FROM (
         SELECT 1, 'tenants', t.id::text, to_jsonb(t) - 'key_number' FROM tenancy.tenants t WHERE t.id = tenant_rows.tenant
         UNION ALL
-        SELECT 2, 'roles', r.id::text, to_jsonb(r) - 'scope_id' FROM own_roles r
+        SELECT 2, 'subjects', s.subject, to_jsonb(s) FROM tenancy.subjects s JOIN users u ON u.user_id = s.user_id
         UNION ALL
-        SELECT 3, 'role_permissions', p.role_id || p.permission, to_jsonb(p) - 'registered'
+        SELECT 3, 'roles', r.id::text, to_jsonb(r) - 'scope_id' FROM own_roles r
+        UNION ALL
+        SELECT 4, 'role_permissions', p.role_id || p.permission, to_jsonb(p) - 'registered'
           FROM tenancy.role_permissions p JOIN own_roles r ON r.id = p.role_id
         UNION ALL
-        SELECT 4, 'role_inheritance', i.senior_id::text || i.junior_id, to_jsonb(i) - '{senior_scope,junior_scope}'::text[]
+        SELECT 5, 'role_inheritance', i.senior_id::text || i.junior_id, to_jsonb(i) - '{senior_scope,junior_scope}'::text[]
                || CASE WHEN j.tenant_id IS NULL THEN jsonb_build_object('junior_id', NULL, 'role', j.name) ELSE '{}' END
           FROM tenancy.role_inheritance i JOIN tenancy.roles j ON j.id = i.junior_id WHERE i.senior_scope = tenant_rows.tenant
         UNION ALL
-        SELECT 5, 'members', m.user_id::text, to_jsonb(m) FROM tenancy.members m WHERE m.tenant_id = tenant_rows.tenant
+        SELECT 6, 'members', m.user_id::text, to_jsonb(m) FROM tenancy.members m WHERE m.tenant_id = tenant_rows.tenant
         UNION ALL
-        SELECT 6, 'groups', g.id::text, to_jsonb(g) FROM tenancy.groups g WHERE g.tenant_id = tenant_rows.tenant
+        SELECT 7, 'groups', g.id::text, to_jsonb(g) FROM tenancy.groups g WHERE g.tenant_id = tenant_rows.tenant
         UNION ALL
-        SELECT 7, 'group_members', g.group_id::text || g.user_id, to_jsonb(g) FROM tenancy.group_members g WHERE g.tenant_id = tenant_rows.tenant
+        SELECT 8, 'group_members', g.group_id::text || g.user_id, to_jsonb(g) FROM tenancy.group_members g WHERE g.tenant_id = tenant_rows.tenant
         UNION ALL
-        SELECT 8, 'group_roles', g.group_id::text || g.role_id, to_jsonb(g) - 'role_scope'
+        SELECT 9, 'group_roles', g.group_id::text || g.role_id, to_jsonb(g) - 'role_scope'
                || CASE WHEN r.tenant_id IS NULL THEN jsonb_build_object('role_id', NULL, 'role', r.name) ELSE '{}' END
           FROM tenancy.group_roles g JOIN tenancy.roles r ON r.id = g.role_id WHERE g.tenant_id = tenant_rows.tenant
         UNION ALL
-        SELECT 9, 'member_roles', g.user_id::text || g.role_id, to_jsonb(g) - 'role_scope'
+        SELECT 10, 'member_roles', g.user_id::text || g.role_id, to_jsonb(g) - 'role_scope'
                || CASE WHEN r.tenant_id IS NULL THEN jsonb_build_object('role_id', NULL, 'role', r.name) ELSE '{}' END
           FROM tenancy.member_roles g JOIN tenancy.roles r ON r.id = g.role_id WHERE g.tenant_id = tenant_rows.tenant
         UNION ALL
-        SELECT 10, 'active_tenants', a.user_id::text, to_jsonb(a) FROM tenancy.active_tenants a WHERE a.tenant_id = tenant_rows.tenant
+        SELECT 11, 'active_tenants', a.user_id::text, to_jsonb(a) FROM tenancy.active_tenants a WHERE a.tenant_id = tenant_rows.tenant
         UNION ALL
-        SELECT 11, 'user_profiles', p.user_id::text, to_jsonb(p) FROM tenancy.user_profiles p JOIN users u ON u.user_id = p.user_id
+        SELECT 12, 'user_profiles', p.user_id::text, to_jsonb(p) FROM tenancy.user_profiles p JOIN users u ON u.user_id = p.user_id
         UNION ALL
-        SELECT 12, 'attached_tenants', a.tenant_id::text, to_jsonb(a) FROM tenancy.attached_tenants a WHERE a.tenant_id = tenant_rows.tenant
+        SELECT 13, 'attached_tenants', a.tenant_id::text, to_jsonb(a) FROM tenancy.attached_tenants a WHERE a.tenant_id = tenant_rows.tenant
         UNION ALL
-        SELECT 13, 'attached_members', a.user_id::text,
+        SELECT 14, 'attached_members', a.user_id::text,
                to_jsonb(a) - 'role_ids' || jsonb_build_object('roles', ARRAY(SELECT r.name FROM tenancy.roles r WHERE r.id = ANY (a.role_ids) ORDER BY r.name))
           FROM tenancy.attached_members a WHERE a.tenant_id = tenant_rows.tenant
     ) v (n, relation, key, content)

@@ -32,7 +32,7 @@ BEGIN
         RAISE EXCEPTION 'permission denied to import a tenant' USING ERRCODE = '42501', HINT = 'Only administrators may.';
     END IF;
     IF jsonb_typeof(content) IS DISTINCT FROM 'object' OR NEW.relation IS NULL OR NEW.relation <> ALL (
-        '{tenants,roles,role_permissions,role_inheritance,members,groups,group_members,group_roles,member_roles,active_tenants,user_profiles,attached_tenants,attached_members}'::text[]) THEN
+        '{tenants,subjects,roles,role_permissions,role_inheritance,members,groups,group_members,group_roles,member_roles,active_tenants,user_profiles,attached_tenants,attached_members}'::text[]) THEN
         RAISE EXCEPTION 'not a row that export_tenant writes' USING ERRCODE = '22023',
             HINT = 'COPY tenancy.tenant_import takes what copy_sql of table tenancy.tenant_import gave.';
     END IF;
@@ -45,6 +45,12 @@ BEGIN
             ELSIF EXISTS (SELECT FROM tenancy.tenants t WHERE t.slug = content ->> 'slug') THEN
                 RAISE EXCEPTION 'slug "%" is taken', content ->> 'slug' USING ERRCODE = '42710',
                     HINT = 'Change one of the two with UPDATE tenancy.tenants.';
+            END IF;
+        WHEN 'subjects' THEN
+            -- A user of two databases of one application has the same subject, and must have the same id.
+            IF EXISTS (SELECT FROM tenancy.subjects s WHERE s.subject = content ->> 'subject' AND s.user_id::text <> content ->> 'user_id') THEN
+                RAISE EXCEPTION 'a subject of the tenant that is imported is another user''s here' USING ERRCODE = '42710',
+                    DETAIL = 'Rows of the tenant name the user by the id he has there.';
             END IF;
         WHEN 'role_permissions' THEN
             IF content ->> 'permission' <> 'all' AND right(content ->> 'permission', 2) <> '.*'
@@ -81,7 +87,7 @@ BEGIN
      WHERE a.attrelid = format('tenancy.%I', NEW.relation)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
        AND content ? a.attname::text;
     EXECUTE format('INSERT INTO tenancy.%1$I (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::tenancy.%1$I, $1)%3$s', NEW.relation, columns,
-                   CASE WHEN NEW.relation IN ('active_tenants', 'user_profiles') THEN ' ON CONFLICT DO NOTHING' ELSE '' END)
+                   CASE WHEN NEW.relation IN ('subjects', 'active_tenants', 'user_profiles') THEN ' ON CONFLICT DO NOTHING' ELSE '' END)
       USING content;
     RETURN NEW;
 END

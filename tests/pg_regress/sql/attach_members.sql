@@ -56,6 +56,7 @@ ROLLBACK;
 SELECT * FROM pg_temp.state WHERE key = '1' ORDER BY 1, 2;
 -- What is granted and revoked by hand beside stays so.
 SELECT tenancy.grant_role(id, :ann, 'owner'), tenancy.revoke_role(id, :ann, 'crew base') FROM tenancy.tenants WHERE key = '1';
+SELECT tenancy.attach_members('crew.members', 'org', 'who', '{crew base}', 'rank', 'active') AS nothing_to_repair;
 SELECT tenancy.set_member_status(id, :ann, 'suspended') FROM tenancy.tenants WHERE key = '1';
 UPDATE crew.members SET rank = 'crew editor' WHERE org = 1 AND who = :ann;
 SELECT * FROM pg_temp.state WHERE key = '1' ORDER BY 1, 2;
@@ -113,6 +114,27 @@ DELETE FROM crew.users;
 SELECT count(*) AS members FROM tenancy.members;
 SELECT count(*) AS rows FROM crew.members;
 SELECT tenancy.detach_members(), tenancy.detach_users();
+
+-- Users by numbers, which are the subjects of their tokens.
+CREATE TABLE crew.staff (org bigint, uid bigint, PRIMARY KEY (org, uid));
+INSERT INTO crew.staff VALUES (1, 17), (2, 17), (1, 18);
+SELECT test.attempt(NULL, $$SELECT tenancy.attach_members('crew.staff', 'org', 'uid')$$);
+SET tenancy.subject_format = mapped;
+SELECT tenancy.attach_members('crew.staff', 'org', 'uid', '{crew viewer}');
+INSERT INTO crew.staff VALUES (2, 19);
+DELETE FROM crew.staff WHERE uid = 18;
+SELECT subject, t.key, a.made, tenancy.has_permission(t.id, 'crew.read') AS without_identity FROM tenancy.subjects s LEFT JOIN tenancy.attached_members a USING (user_id) LEFT JOIN tenancy.tenants t ON t.id = a.tenant_id ORDER BY 1, 2;
+BEGIN;
+SELECT set_config('request.jwt.claims', '{"sub": 17}', true);
+SELECT key, tenancy.has_permission(key_number, 'crew.read') FROM tenancy.tenants ORDER BY key;
+COMMIT;
+-- Erased by his id here, his rows there go too.
+SELECT tenancy.erase_user(user_id) IS NOT NULL AS erased FROM tenancy.subjects WHERE subject = '17';
+SELECT * FROM crew.staff;
+SELECT subject FROM tenancy.subjects ORDER BY 1;
+SELECT tenancy.detach_members();
+RESET tenancy.subject_format;
+DELETE FROM tenancy.subjects;
 DELETE FROM tenancy.tenants;
 DELETE FROM tenancy.roles WHERE name LIKE 'crew%';
 DELETE FROM tenancy.permissions WHERE name LIKE 'crew.%';
