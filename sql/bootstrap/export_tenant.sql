@@ -60,10 +60,12 @@ DECLARE
     n integer := 1;
 BEGIN
     PERFORM tenancy.check_tenant_for_administrators(export_tenant.tenant, 'export a tenant');
+    WITH o AS MATERIALIZED (
+        SELECT * FROM tenancy.order_of_tables(true)
+    )
     SELECT string_agg(DISTINCT format('%I on %s', c.conname, c.conrelid::regclass), ', ') INTO names
       FROM tenancy.references_between_tables() r JOIN pg_constraint c ON c.oid = r.id
-      JOIN tenancy.order_of_tables(true) f ON f.root = r.child
-      JOIN tenancy.order_of_tables(true) t ON t.root = r.parent AND t.component = f.component
+      JOIN o f ON f.root = r.child JOIN o t ON t.root = r.parent AND t.component = f.component
      WHERE NOT r.can_wait;
     IF names IS NOT NULL THEN
         RAISE EXCEPTION 'tables refer to each other in a circle' USING ERRCODE = '0A000',

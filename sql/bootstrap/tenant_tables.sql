@@ -42,22 +42,24 @@ COMMENT ON FUNCTION tenancy.references_between_tables() IS 'Administrators only:
 CREATE FUNCTION tenancy.order_of_tables(firm boolean) RETURNS TABLE (root regclass, rank bigint, component regclass, circular boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-    WITH RECURSIVE node (id) AS (
-        SELECT DISTINCT t.root FROM tenancy.tables_of_tenants() t
+    WITH RECURSIVE node (id) AS MATERIALIZED (
+        SELECT DISTINCT t.root::oid FROM tenancy.tables_of_tenants() t
     ), edge (child, parent) AS MATERIALIZED (
-        SELECT DISTINCT r.child, r.parent FROM tenancy.references_between_tables() r WHERE NOT (order_of_tables.firm AND r.can_wait)
+        SELECT DISTINCT r.child::oid, r.parent::oid FROM tenancy.references_between_tables() r WHERE NOT (order_of_tables.firm AND r.can_wait)
     ), above (id, ancestor) AS (
         SELECT e.child, e.parent FROM edge e
         UNION
         SELECT a.id, e.parent FROM above a JOIN edge e ON e.child = a.ancestor
-    ), whole (id, component) AS (
-        SELECT n.id, least(n.id::oid, (SELECT min(a.ancestor::oid) FROM above a
-                                        WHERE a.id = n.id AND EXISTS (SELECT FROM above b WHERE b.id = a.ancestor AND b.ancestor = n.id)))
-          FROM node n
+    ), mutual (id, first) AS MATERIALIZED (
+        SELECT a.id, min(a.ancestor) FROM above a JOIN above b ON b.id = a.ancestor AND b.ancestor = a.id GROUP BY a.id
+    ), whole (id, component) AS MATERIALIZED (
+        SELECT n.id, least(n.id, m.first) FROM node n LEFT JOIN mutual m ON m.id = n.id
+    ), ranked (id, rank) AS MATERIALIZED (
+        SELECT a.id, count(*) FROM above a JOIN whole w ON w.id = a.id JOIN whole o ON o.id = a.ancestor
+         WHERE o.component <> w.component GROUP BY a.id
     )
-    SELECT w.id, (SELECT count(*) FROM above a JOIN whole o ON o.id = a.ancestor WHERE a.id = w.id AND o.component <> w.component),
-           w.component::regclass, (SELECT count(*) > 1 FROM whole o WHERE o.component = w.component)
-      FROM whole w;
+    SELECT w.id::regclass, coalesce(r.rank, 0), w.component::regclass, count(*) OVER (PARTITION BY w.component) > 1
+      FROM whole w LEFT JOIN ranked r ON r.id = w.id;
     END;
 COMMENT ON FUNCTION tenancy.order_of_tables(boolean) IS 'Administrators only: the roots of tables_of_tenants so that what is referred to has the lower rank; tables that refer to each other in a circle are one component';
 
