@@ -60,19 +60,34 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/bootstrap/job_roles.sql", name = "job_roles", requires = ["trusted_callers"]);
 extension_sql_file!(
+    "../sql/bootstrap/protect_types.sql",
+    name = "protect_types",
+    requires = ["database_roles"]
+);
+extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
     name = "protect_inspect",
-    requires = ["database_roles"]
+    requires = ["protect_types"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_reference.sql",
+    name = "protect_reference",
+    requires = ["protect_inspect"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_check.sql",
     name = "protect_check",
-    requires = ["protect_inspect"]
+    requires = ["protect_reference"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_backfill.sql",
+    name = "protect_backfill",
+    requires = ["protect_check"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_structure.sql",
     name = "protect_structure",
-    requires = ["protect_check"]
+    requires = ["protect_backfill"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_access.sql",

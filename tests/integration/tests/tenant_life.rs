@@ -1,7 +1,7 @@
 //! A tenant's life as docs/guides/moving_a_tenant.md tells it: exported, deleted, imported into the same database and into
 //! another, and nothing is different.
 
-use pg_tenancy_integration::{Cluster, Guide, Session, tenant, user};
+use pg_tenancy_integration::{Cluster, Guide, Session, source, tenant, user};
 use std::path::Path;
 
 /// Tables that refer to each other across protected tables, in a circle too; of every shape.
@@ -26,7 +26,8 @@ const TABLES: &str = "
     SELECT tenancy.protect_table(t, resource => 'docs', owner_column => o)
       FROM (VALUES ('customer'::regclass, 'owner'), ('\"an \"\"order\"', NULL), ('a_line', NULL), ('event', NULL), ('base', NULL)) v (t, o)";
 
-fn fill(admin: &mut Session, tenant: &str, n: u32) {
+/// `key` is what the host's tables call the tenant.
+fn fill(admin: &mut Session, tenant: &str, key: &str, n: u32) {
     let (u1, u2) = (user(1), user(2));
     admin.run(&format!(
         r#"SELECT tenancy.add_member('{tenant}', '{u1}', '{{owner,author}}'), tenancy.add_member('{tenant}', '{u2}', '{{reader}}');
@@ -38,15 +39,15 @@ fn fill(admin: &mut Session, tenant: &str, n: u32) {
            UPDATE tenancy.member_roles SET granted_by = '{u1}' WHERE user_id = '{u2}';
            UPDATE tenancy.tenants SET metadata = '{{"a": "\\."}}' WHERE id = '{tenant}';
            INSERT INTO tenancy.active_tenants (user_id, tenant_id) VALUES ('{u1}', '{tenant}') ON CONFLICT DO NOTHING;
-           INSERT INTO customer SELECT '{tenant}', md5('c' || {n} || i)::uuid, CASE WHEN i > 1 THEN md5('c' || {n} || i - 1)::uuid END, '{u1}', NULL,
+           INSERT INTO customer SELECT '{key}', md5('c' || {n} || i)::uuid, CASE WHEN i > 1 THEN md5('c' || {n} || i - 1)::uuid END, '{u1}', NULL,
                   '0044-03-15 BC', '-1 mon +2 days', 0.1 + i / 3.0, '{{"x": [1, null]}}', '\x00ff5c2e', E'tab\t\\.\n:tenant ''q'' $$ ' || i
              FROM generate_series(1, 5) i;
-           INSERT INTO "an ""order" (tenant_id, customer, "sel%ect", price) SELECT '{tenant}', md5('c' || {n} || i)::uuid, NULL, i FROM generate_series(1, 5) i;
-           UPDATE customer c SET first_order = "the id" FROM "an ""order" o WHERE o.customer = c.id AND c.tenant_id = '{tenant}';
-           INSERT INTO a_line (tenant_id, at) SELECT '{tenant}', "the id" FROM "an ""order" WHERE tenant_id = '{tenant}';
-           INSERT INTO event SELECT '{tenant}', date '2020-12-30' + i, md5('c' || {n} || i)::uuid FROM generate_series(1, 5) i;
-           INSERT INTO base SELECT '{tenant}', i FROM generate_series(1, 3) i;
-           INSERT INTO kind SELECT '{tenant}', i, ARRAY['a', NULL, '{{'] FROM generate_series(1, 3) i"#
+           INSERT INTO "an ""order" (tenant_id, customer, "sel%ect", price) SELECT '{key}', md5('c' || {n} || i)::uuid, NULL, i FROM generate_series(1, 5) i;
+           UPDATE customer c SET first_order = "the id" FROM "an ""order" o WHERE o.customer = c.id AND c.tenant_id = '{key}';
+           INSERT INTO a_line (tenant_id, at) SELECT '{key}', "the id" FROM "an ""order" WHERE tenant_id = '{key}';
+           INSERT INTO event SELECT '{key}', date '2020-12-30' + i, md5('c' || {n} || i)::uuid FROM generate_series(1, 5) i;
+           INSERT INTO base SELECT '{key}', i FROM generate_series(1, 3) i;
+           INSERT INTO kind SELECT '{key}', i, ARRAY['a', NULL, '{{'] FROM generate_series(1, 3) i"#
     ));
 }
 
@@ -92,8 +93,8 @@ fn exported_deleted_and_imported_nothing_is_different_in_this_database_and_anoth
     origin.run(&format!(
         "INSERT INTO tenancy.tenants (id, slug, name, key) VALUES ('{acme}', 'acme', 'Acme ''Inc''', '17'), ('{other}', 'other', 'Other', NULL)"
     ));
-    fill(&mut origin, &acme, 1);
-    fill(&mut origin, &other, 2);
+    fill(&mut origin, &acme, &acme, 1);
+    fill(&mut origin, &other, &other, 2);
     let before = everything(&mut origin);
     assert!(before.iter().filter(|line| line.contains(&acme)).count() > 40, "{before:#?}");
 
@@ -104,7 +105,8 @@ fn exported_deleted_and_imported_nothing_is_different_in_this_database_and_anoth
     guide.run(&cluster, "origin", "psql -Xq -f");
     let deleted = everything(&mut origin);
     assert!(!deleted.iter().any(|line| line.contains(&acme)), "{deleted:#?}");
-    let others = |rows: &[String]| rows.iter().filter(|line| line.contains(&other)).cloned().collect::<Vec<_>>();
+    let others =
+        |rows: &[String]| rows.iter().filter(|line| line.contains(&other)).cloned().collect::<Vec<_>>();
     assert_eq!(others(&deleted), others(&before));
     guide.run(&cluster, "origin", "erase_user");
     assert_eq!(everything(&mut origin), before);
@@ -149,4 +151,62 @@ fn exported_deleted_and_imported_nothing_is_different_in_this_database_and_anoth
     let said = import(&cluster, "bare", &file).expect_err("a role is missing");
     assert!(said.contains("role \"author\" does not exist"), "{said}");
     assert_eq!(everything(&mut bare), rows);
+}
+
+/// Tenants by number, which are rows of the host's own table, as their members are.
+const ATTACHED: &str = "CREATE TABLE orgs (id bigint PRIMARY KEY, name text);
+    CREATE TABLE crew (org bigint REFERENCES orgs ON DELETE CASCADE, who uuid, role text);
+    SELECT tenancy.attach_tenants('orgs', name_column => 'name');
+    SELECT tenancy.attach_members('crew', 'org', 'who', role_column => 'role');
+    ALTER TABLE customer ADD FOREIGN KEY (tenant_id) REFERENCES orgs";
+
+fn export(cluster: &Cluster, database: &str) -> String {
+    let script = source("sql/adapters/export_tenant.sql");
+    cluster.psql(database, &["-v", "tenant=acme", "-f", script.to_str().expect("the path is text")])
+}
+
+#[test]
+fn tenants_by_number_that_are_rows_of_the_hosts_table_move_too() {
+    let cluster = Cluster::start("tenant_life_numbers", "");
+    let tables = TABLES.replace("tenant_id uuid", "tenant_id bigint");
+    let mut origin = cluster.database("origin");
+    origin.run(&tables);
+    origin.run(ATTACHED);
+    origin.run(&format!(
+        "INSERT INTO orgs VALUES (17, 'Acme'), (18, 'Other');
+         INSERT INTO crew VALUES (17, '{}', 'author'), (17, '{}', NULL), (18, '{}', 'reader')",
+        user(3),
+        user(4),
+        user(3)
+    ));
+    for (key, n) in [("17", 1), ("18", 2)] {
+        let tenant = origin.text(&format!("SELECT id FROM tenancy.tenants WHERE key = '{key}'"));
+        fill(&mut origin, &tenant, key, n);
+    }
+    let before = everything(&mut origin);
+    let exported = export(&cluster, "origin");
+    let file = cluster.host().join("acme.sql");
+    std::fs::write(&file, &exported).expect("a file");
+
+    let delete = "SELECT tenancy.delete_tenant_rows(id, 7) FROM tenancy.tenants WHERE key = '17'";
+    while origin.number(delete) > 0 {}
+    assert_eq!(origin.code("SELECT tenancy.drop_tenant(id) FROM tenancy.tenants WHERE key = '17'"), "2BP01");
+    origin.run("DELETE FROM orgs WHERE id = 17");
+    assert_eq!(origin.text("SELECT string_agg(key, ',') FROM tenancy.tenants"), "18");
+    assert_eq!(origin.number("SELECT count(*) FROM customer"), 5, "the other's");
+    import(&cluster, "origin", &file).expect("it is imported");
+    assert_eq!(everything(&mut origin), before);
+
+    let mut away = cluster.database("away");
+    away.run(&tables);
+    away.run(ATTACHED);
+    import(&cluster, "away", &file).expect("it is imported");
+    assert_eq!(sorted_lines(&export(&cluster, "away")), sorted_lines(&exported));
+    // And goes on being the host's.
+    away.run("DELETE FROM crew");
+    assert_eq!(
+        away.number("SELECT count(*) FROM tenancy.members"),
+        2,
+        "those who were members by hand"
+    );
 }
