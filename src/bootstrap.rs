@@ -169,11 +169,7 @@ extension_sql_file!(
     name = "delete_tenant_rows",
     requires = ["tenant_tables"]
 );
-extension_sql_file!(
-    "../sql/bootstrap/erase_user.sql",
-    name = "erase_user",
-    requires = ["tenant_tables"]
-);
+extension_sql_file!("../sql/bootstrap/erase_user.sql", name = "erase_user", requires = ["tenant_tables"]);
 extension_sql_file!(
     "../sql/bootstrap/profiles.sql",
     name = "profiles",

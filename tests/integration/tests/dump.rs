@@ -192,7 +192,10 @@ fn assert_attached(restored: &mut Session) {
     ] {
         assert_eq!(restored.text(again), "f", "{again}");
     }
-    restored.run(&format!("BEGIN; INSERT INTO zoo.orgs VALUES (14); INSERT INTO zoo.crew VALUES (14, '{}')", user(7)));
+    restored.run(&format!(
+        "BEGIN; INSERT INTO zoo.orgs VALUES (14); INSERT INTO zoo.crew VALUES (14, '{}')",
+        user(7)
+    ));
     restored.run("DELETE FROM zoo.orgs WHERE id = 12");
     assert_eq!(restored.text(members), "11 7, 13 -, 14 7");
     restored.run("ROLLBACK");

@@ -204,9 +204,5 @@ fn tenants_by_number_that_are_rows_of_the_hosts_table_move_too() {
     assert_eq!(sorted_lines(&export(&cluster, "away")), sorted_lines(&exported));
     // And goes on being the host's.
     away.run("DELETE FROM crew");
-    assert_eq!(
-        away.number("SELECT count(*) FROM tenancy.members"),
-        2,
-        "those who were members by hand"
-    );
+    assert_eq!(away.number("SELECT count(*) FROM tenancy.members"), 2, "those who were members by hand");
 }
