@@ -54,16 +54,16 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
 extension_sql_file!(
+    "../sql/bootstrap/protect_types.sql",
+    name = "protect_types",
+    requires = ["database_roles"]
+);
+extension_sql_file!(
     "../sql/bootstrap/trusted_callers.sql",
     name = "trusted_callers",
     requires = ["database_roles"]
 );
 extension_sql_file!("../sql/bootstrap/job_roles.sql", name = "job_roles", requires = ["trusted_callers"]);
-extension_sql_file!(
-    "../sql/bootstrap/protect_types.sql",
-    name = "protect_types",
-    requires = ["database_roles"]
-);
 extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
     name = "protect_inspect",

@@ -45,8 +45,8 @@ BEGIN
     IF owner = tenancy.nil() THEN
         RAISE EXCEPTION 'invalid user id' USING ERRCODE = '22023', DETAIL = 'The nil uuid is nobody''s.';
     END IF;
-    -- A key that looks like a uuid is the id itself.
-    IF key ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' THEN
+    -- A key that can be read as a uuid is the id itself.
+    IF regexp_replace(key, '^\{(.*)\}$', '\1') ~ '^([0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}$' THEN
         given_id := key::uuid;
     END IF;
     IF key = '' OR length(key) > 200 OR given_id = tenancy.nil() THEN
