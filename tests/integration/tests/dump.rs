@@ -45,6 +45,9 @@ fn populate(admin: &mut Session) {
                 tenancy.add_group_member('{two}', 'staff', '{u1}');
          SELECT tenancy.grant_role('{one}', '{u2}', 'chief', now() + interval '1 day');
          UPDATE tenancy.member_roles SET granted_by = '{u1}' WHERE user_id = '{u2}';
+         CREATE ROLE nightly NOLOGIN;
+         SELECT tenancy.enable_role('nightly'), tenancy.trust_caller('nightly');
+         SELECT tenancy.allow_database_role('nightly', '{{chief,viewer}}'), tenancy.map_subject(E'auth0|\t1');
          INSERT INTO tenancy.operators (user_id, access, reason) VALUES ('{u9}', 'write', 'on call');
          SELECT tenancy.set_auto_assignment('{one}', '{{one.example}}', '.*@x\\.one\\.example', '{{viewer}}');
          INSERT INTO tenancy.user_profiles (user_id, first_name, time_zone) VALUES ('{u1}', 'Ann', 'Europe/London');

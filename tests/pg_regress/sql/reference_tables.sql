@@ -39,6 +39,10 @@ SELECT test.attempt('a77a0000-0000-4000-8000-0000000000a1', command) FROM unnest
 SELECT tenancy.undeclare_reference_table('undecided.events'), tenancy.undeclare_reference_table('undecided.events') AS again;
 SELECT tenancy.protect_table('undecided.events', resource => 'undecided');
 SELECT relation FROM pg_temp.ours();
+-- Only observed is not enforced: it is listed, and so is what is below it.
+UPDATE tenancy.protected_tables SET options = options || '{"mode": "observe"}' WHERE root_id = 'undecided.events'::regclass;
+SELECT relation, observed FROM pg_temp.ours();
+UPDATE tenancy.protected_tables SET options = options || '{"mode": "active"}' WHERE root_id = 'undecided.events'::regclass;
 -- A dropped one is gone from the list, and its number is nobody's permission.
 DROP TABLE undecided.country;
 SELECT count(*) AS declared FROM tenancy.reference_tables r JOIN pg_class c ON c.oid = r.table_id;
