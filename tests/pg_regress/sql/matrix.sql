@@ -79,6 +79,10 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('active_tenants', 'SELECT', 'members.read', $$tenant_id = $A$$), ('active_tenants', 'INSERT', 'members.assign', $$INSERT INTO tenancy.active_tenants (user_id, tenant_id) VALUES ('@03', $A)$$),
     ('active_tenants', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = tenant_id WHERE user_id = '@04'$$), ('active_tenants', 'DELETE', 'members.assign', $$DELETE FROM tenancy.active_tenants WHERE user_id = '@04'$$),
     ('active_tenants, his own row', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = $A WHERE user_id = tenancy.current_user_id()$$),
+    ('attached_tables', 'SELECT', 'tenant.edit', $$true$$), ('attached_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.attached_tables (kind, relation, columns) VALUES ('tenants', 'pg_class', '{}')$$),
+    ('attached_tenants', 'SELECT', 'tenant.edit', $$true$$), ('attached_tenants', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.attached_tenants VALUES ($A)$$),
+    ('attached_members', 'SELECT', 'members.assign', $$true$$), ('attached_members', 'INSERT', 'members.assign', $$INSERT INTO tenancy.attached_members (tenant_id, user_id, made, active) VALUES ($A, '@03', true, true)$$),
+    ('reference_tables', 'SELECT', 'tenant.edit', $$true$$), ('reference_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.reference_tables (table_id) VALUES ('pg_class')$$),
     ('users_table', 'SELECT', 'tenant.edit', $$true$$), ('users_table', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.users_table (relation, id_column) VALUES ('pg_class', 'oid')$$),
     ('claims_queue', 'SELECT', 'tenant.edit', $$true$$), ('claims_queue', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.claims_queue (kind) VALUES ('everybody')$$),
     ('sync_failures', 'SELECT', 'tenant.edit', $$true$$), ('sync_failures', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.sync_failures (what, sqlstate, message) VALUES ('x', 'x', 'x')$$),
@@ -115,7 +119,7 @@ BEGIN
     IF c.command = 'SELECT' THEN
         EXECUTE format('SELECT count(*) FILTER (WHERE %s), count(*) FROM tenancy.%I', command, from_table) INTO seen, elsewhere;
         elsewhere := elsewhere - seen;
-        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'claims_queue', 'sync_failures', 'subjects') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
+        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'attached_tables', 'attached_tenants', 'attached_members', 'reference_tables', 'claims_queue', 'sync_failures', 'subjects') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
                        WHEN c.on_table = 'operators' AND elsewhere = 0 THEN 'own' WHEN seen < there THEN 'own'
                        WHEN elsewhere = 0 OR from_table ~ '^role' AND actor <> 'administrator' THEN 'tenant' ELSE 'all' END;
         IF from_table ~ '^role' AND actor NOT IN ('administrator', 'anon') THEN
