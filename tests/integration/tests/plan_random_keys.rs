@@ -4,8 +4,8 @@
 use pg_tenancy_integration::{Cluster, Random, Session, explain, tenant, user};
 use std::fmt::Write;
 
-const ROUNDS: u32 = 25;
-const QUERIES: u32 = 16;
+const ROUNDS: u32 = 15;
+const QUERIES: u32 = 12;
 const TENANTS: u32 = 12;
 const USERS: u32 = 4;
 /// The columns that name a tenant: numbers, and names of which two differ by case only.
