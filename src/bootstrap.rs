@@ -4,11 +4,12 @@ use pgrx::prelude::*;
 
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/users_tables.sql", name = "users_tables", requires = ["tables"]);
+extension_sql_file!("../sql/bootstrap/host_tables.sql", name = "host_tables", requires = ["users_tables"]);
 extension_sql_file!("../sql/bootstrap/identity_tables.sql", name = "identity_tables", requires = ["tables"]);
 extension_sql_file!(
     "../sql/bootstrap/helpers.sql",
     name = "helpers",
-    requires = ["users_tables", "identity_tables"]
+    requires = ["host_tables", "identity_tables"]
 );
 extension_sql_file!("../sql/bootstrap/key_helpers.sql", name = "key_helpers", requires = ["helpers"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["key_helpers"]);
@@ -128,6 +129,47 @@ extension_sql_file!(
     name = "attach_users",
     requires = ["assign_users", "profile_tables"]
 );
+extension_sql_file!(
+    "../sql/bootstrap/attach_tenants.sql",
+    name = "attach_tenants",
+    requires = ["attach_users", "protect_inspect"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/attach_members.sql",
+    name = "attach_members",
+    requires = ["attach_tenants", "trusted_callers"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/reference_tables.sql",
+    name = "reference_tables",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/policy_report.sql",
+    name = "policy_report",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/tenant_tables.sql",
+    name = "tenant_tables",
+    requires = ["attach_members", "manage_tenants"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/export_tenant.sql",
+    name = "export_tenant",
+    requires = ["tenant_tables"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/import_tenant.sql",
+    name = "import_tenant",
+    requires = ["export_tenant"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/delete_tenant_rows.sql",
+    name = "delete_tenant_rows",
+    requires = ["tenant_tables"]
+);
+extension_sql_file!("../sql/bootstrap/erase_user.sql", name = "erase_user", requires = ["tenant_tables"]);
 extension_sql_file!(
     "../sql/bootstrap/profiles.sql",
     name = "profiles",

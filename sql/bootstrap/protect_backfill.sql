@@ -103,7 +103,7 @@ BEGIN
         IF names IS NOT NULL THEN
             RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',
                 DETAIL = format('What they allow would be allowed beside the permissions, inside a tenant: %s.', names),
-                HINT = 'Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them.';
+                HINT = format('Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them. SELECT * FROM tenancy.existing_policies(%L) says what each lets through.', root);
         END IF;
     END IF;
     -- A constant was looked up already.

@@ -69,18 +69,10 @@ fn enter_tenant_by_name(call: &mut Call) -> Reply {
     enter(&name)
 }
 
-/// The current database role, if it may enter tenants. Read anew, whatever the transaction's snapshot.
-fn job_role() -> pgrx::pg_sys::Oid {
-    let role = role::current();
-    if !cache::is_job_role(role) {
-        Error::MayNotEnter(role::name(role)).raise();
-    }
-    role
-}
-
 fn enter(name: &str) -> Reply {
-    let role = job_role();
-    let Some(tenant) = cache::tenant_named(name) else { Error::UnknownTenant.raise() };
+    let role = role::current();
+    let Some(found) = cache::tenant_for_job(role, name) else { Error::MayNotEnter(role::name(role)).raise() };
+    let Some(tenant) = found else { Error::UnknownTenant.raise() };
     match tenant.status {
         TenantStatus::Active | TenantStatus::ReadOnly => {}
         closed => {
@@ -105,7 +97,8 @@ fn state(function: &'static str, stated: &Stated) -> Reply {
 #[allow(clippy::type_complexity)]
 fn enterable_tenants()
 -> TableIterator<'static, (name!(id, pgrx::Uuid), name!(key, Option<String>), name!(slug, String))> {
-    job_role();
+    let role = role::current();
+    let Some(tenants) = cache::tenants_for_job(role) else { Error::MayNotEnter(role::name(role)).raise() };
     let uuid = |id: Id| pgrx::Uuid::from_bytes(id);
-    TableIterator::new(cache::open_tenants().into_iter().map(move |t| (uuid(t.id), t.key, t.slug)))
+    TableIterator::new(tenants.into_iter().map(move |t| (uuid(t.id), t.key, t.slug)))
 }

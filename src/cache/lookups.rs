@@ -168,14 +168,6 @@ pub fn user_of_subject(subject: &str) -> Option<Id> {
     user.filter(|user| *user != super::NOBODY)
 }
 
-/// Whether the database role may enter tenants.
-pub fn is_job_role(role: Oid) -> bool {
-    Tables::open().is_some_and(|tables| {
-        let snapshot = CatalogSnapshot::take(tables.database_role_roles.table.oid());
-        !tables.job_roles(role, &snapshot).is_empty()
-    })
-}
-
 pub struct Tenant {
     pub id: Id,
     pub status: TenantStatus,
@@ -183,34 +175,47 @@ pub struct Tenant {
     pub slug: String,
 }
 
-/// The tenant of this id, or else of this key in the host application.
-pub fn tenant_named(name: &str) -> Option<Tenant> {
+/// The tenant that a job wants to enter, by its id or else by its key in the host application; `None` outside if this
+/// database role may enter none.
+pub fn tenant_for_job(role: Oid, name: &str) -> Option<Option<Tenant>> {
     let tables = Tables::open()?;
+    let snapshot = CatalogSnapshot::take(tables.tenants.table.oid());
+    if tables.job_roles(role, &snapshot).is_empty() {
+        return None;
+    }
     let t = &tables.tenants;
-    let by_id = |id: Id| tables.tenants_where(Some((t.id, &id))).pop();
-    let by_key = || tables.tenants_where(Some((t.key, &TextKey::new(name)?))).pop();
+    let by_id = |id: Id| tables.tenants_where(Some((t.id, &id)), &snapshot).pop();
+    let by_key = || tables.tenants_where(Some((t.key, &TextKey::new(name)?)), &snapshot).pop();
     // No tenant's key is another's id as it is written canonically; in other forms it may be.
-    match parse_id(name) {
+    Some(match parse_id(name) {
         Some(id) if format_id(&id) == name => by_id(id),
         Some(id) => by_key().or_else(|| by_id(id)),
         None => by_key(),
-    }
+    })
 }
 
-/// The tenants in which anything can be done.
-pub fn open_tenants() -> Vec<Tenant> {
-    let mut tenants = Tables::open().map(|tables| tables.tenants_where(None)).unwrap_or_default();
+/// The tenants in which anything can be done, in order of id; `None` if this database role may enter none.
+pub fn tenants_for_job(role: Oid) -> Option<Vec<Tenant>> {
+    let tables = Tables::open()?;
+    let snapshot = CatalogSnapshot::take(tables.tenants.table.oid());
+    if tables.job_roles(role, &snapshot).is_empty() {
+        return None;
+    }
+    let mut tenants = tables.tenants_where(None, &snapshot);
     tenants.retain(|tenant| tenant.status.is_open());
     tenants.sort_unstable_by_key(|tenant| tenant.id);
-    tenants
+    Some(tenants)
 }
 
 impl Tables {
-    fn tenants_where(&self, key: Option<(scan::Column, &dyn Key)>) -> Vec<Tenant> {
+    fn tenants_where(
+        &self,
+        key: Option<(scan::Column, &dyn Key)>,
+        snapshot: &CatalogSnapshot,
+    ) -> Vec<Tenant> {
         let t = &self.tenants;
-        let snapshot = CatalogSnapshot::take(t.table.oid());
         let mut found = Vec::new();
-        t.table.read(&snapshot, key, |row| {
+        t.table.read(snapshot, key, |row| {
             let Some(id) = row.uuid(t.id) else { return };
             let status = TenantStatus::parse(row.text(t.status).unwrap_or_default());
             let key = row.text(t.key).map(str::to_owned);

@@ -24,8 +24,8 @@ use store::{Keep, Store};
 pub use holders::{Kind, reached};
 pub use layout::missing_signals;
 pub use lookups::{
-    all_tenants, direct_grants_of, each_access, explain, is_job_role, junior_edges, open_tenants,
-    operator_until, role_closure, role_tenant, roles_named, tenant_key, tenant_named, user_of_subject,
+    all_tenants, direct_grants_of, each_access, explain, junior_edges, operator_until, role_closure,
+    role_tenant, roles_named, tenant_for_job, tenant_key, tenants_for_job, user_of_subject,
 };
 
 /// Where everything of ours is. Administrators alone can put something there.

@@ -64,7 +64,7 @@ impl<'c> Call<'c> {
         self.argument(index).map(|datum| datum.value() as i64)
     }
 
-    /// Argument of type integer.
+    /// Argument of type integer or smallint, which a datum holds alike.
     #[inline(always)]
     pub fn integer(&self, index: usize) -> Option<i32> {
         self.argument(index).map(|datum| datum.value() as i32)

@@ -92,7 +92,7 @@ impl Sealed {
 
 /// Asked before every assignment, but for those that put an earlier value back.
 #[pgrx::pg_guard]
-unsafe extern "C-unwind" fn admits(
+extern "C-unwind" fn admits(
     new: *mut *mut c_char,
     _extra: *mut *mut c_void,
     source: pg_sys::GucSource::Type,

@@ -44,7 +44,10 @@ impl<'p> Predicate<'p> {
         let of = signature.first?;
         let topic = topic_of(&signature.name)?;
         let argument = arguments.get(1).copied();
-        if argument.is_some_and(|argument| !argument.is_fixed()) {
+        // In `has_permission(column)` the column holds a permission.
+        if argument.is_some() == matches!(topic, Topic::Member | Topic::Visible)
+            || argument.is_some_and(|argument| !argument.is_fixed())
+        {
             return None;
         }
         Some(Self { identity, tenant, column, of, topic, argument, schema })

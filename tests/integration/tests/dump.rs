@@ -49,6 +49,9 @@ fn populate(admin: &mut Session) {
                 tenancy.add_group_member('{two}', 'staff', '{u1}');
          SELECT tenancy.grant_role('{one}', '{u2}', 'chief', now() + interval '1 day');
          UPDATE tenancy.member_roles SET granted_by = '{u1}' WHERE user_id = '{u2}';
+         CREATE ROLE nightly NOLOGIN;
+         SELECT tenancy.enable_role('nightly'), tenancy.trust_caller('nightly');
+         SELECT tenancy.allow_database_role('nightly', '{{chief,viewer}}'), tenancy.map_subject(E'auth0|\t1');
          INSERT INTO tenancy.operators (user_id, access, reason) VALUES ('{u9}', 'write', 'on call');
          SELECT tenancy.set_auto_assignment('{one}', '{{one.example}}', '.*@x\\.one\\.example', '{{viewer}}');
          INSERT INTO tenancy.user_profiles (user_id, first_name, time_zone) VALUES ('{u1}', 'Ann', 'Europe/London');
@@ -64,6 +67,17 @@ fn populate(admin: &mut Session) {
          INSERT INTO plain SELECT generate_series(1, 10);
          INSERT INTO marks SELECT n, n FROM generate_series(1, 100) n;
          INSERT INTO \"Price list\" VALUES (1, '2-two'), (2, NULL);
+         SELECT tenancy.declare_reference_table('plain');
+         -- The host's own tenants and members, in a schema whose data comes last.
+         CREATE SCHEMA zoo;
+         CREATE TABLE zoo.orgs (id bigint PRIMARY KEY, name text);
+         CREATE TABLE zoo.crew (org bigint REFERENCES zoo.orgs ON DELETE CASCADE, who uuid, role text, active boolean);
+         SELECT tenancy.attach_tenants('zoo.orgs', name_column => 'name');
+         SELECT tenancy.attach_members('zoo.crew', 'org', 'who', '{{viewer}}', 'role', 'active');
+         INSERT INTO zoo.orgs VALUES (11, 'Lions'), (12, 'Bears'), (13, 'Bears');
+         INSERT INTO zoo.crew VALUES (11, '{u7}', 'editor', true), (11, '{u7}', NULL, true), (12, '{u7}', 'chief', false), (12, '{u8}', NULL, true);
+         SELECT tenancy.grant_role(id, '{u8}', 'chief') FROM tenancy.tenants WHERE key = '12';
+         SELECT tenancy.revoke_role(id, '{u7}', 'viewer') FROM tenancy.tenants WHERE key = '11';
          CREATE TABLE probes AS SELECT 'tenant' AS kind, id, NULL AS name FROM tenancy.tenants
          UNION ALL SELECT 'permission', NULL, name FROM tenancy.permissions
          UNION ALL SELECT 'role', NULL, name FROM tenancy.roles",
@@ -71,6 +85,8 @@ fn populate(admin: &mut Session) {
         u2 = user(2),
         u3 = user(3),
         u4 = user(4),
+        u7 = user(7),
+        u8 = user(8),
         u9 = user(9),
     ));
 }
@@ -172,6 +188,26 @@ fn assert_restored(database: &str, triggers_as_before: bool) {
     assert_same("defences", after, before);
     assert_answers(&mut restored);
     assert_protected(database);
+    assert_attached(&mut restored);
+}
+
+/// The host's rows go on being tenants and members, with nothing to mend; undone again.
+fn assert_attached(restored: &mut Session) {
+    let members = "SELECT string_agg(key || ' ' || coalesce(right(user_id::text, 1), '-'), ', ' ORDER BY key, user_id)
+                     FROM tenancy.tenants t LEFT JOIN tenancy.members m ON m.tenant_id = t.id WHERE key LIKE '1_'";
+    for again in [
+        "SELECT tenancy.attach_tenants('zoo.orgs', name_column => 'name')",
+        "SELECT tenancy.attach_members('zoo.crew', 'org', 'who', '{viewer}', 'role', 'active')",
+    ] {
+        assert_eq!(restored.text(again), "f", "{again}");
+    }
+    restored.run(&format!(
+        "BEGIN; INSERT INTO zoo.orgs VALUES (14); INSERT INTO zoo.crew VALUES (14, '{}')",
+        user(7)
+    ));
+    restored.run("DELETE FROM zoo.orgs WHERE id = 12");
+    assert_eq!(restored.text(members), "11 7, 13 -, 14 7");
+    restored.run("ROLLBACK");
 }
 
 /// Every user's answers are those of the tables.

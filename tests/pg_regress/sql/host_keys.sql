@@ -73,6 +73,10 @@ SELECT i, asked(:alice, NULL, 'tenancy.is_member(n::bigint)', ARRAY[i]) AS bigin
 SELECT tenancy.add_member(id, :bob) FROM tenancy.tenants WHERE key = '4294967338';
 SELECT asked(:bob, NULL, 'tenancy.is_member(n::integer)', '{42}') AS integer, asked(:bob, NULL, 'tenancy.is_member(n::bigint)', '{42,4294967338}') AS bigint,
        test.try(:bob, 'SELECT tenancy.tenant_ids(NULL::integer)') AS integers, test.try(:bob, 'SELECT tenancy.tenant_ids(NULL::bigint)') AS bigints;
+-- Nor is a name that only looks like a number one, for those whose it is.
+SELECT count(tenancy.add_member(id, :reader)) FROM tenancy.tenants WHERE key_number IS NULL AND slug ~ 'host-keys-[23].' OR key = '0';
+SELECT asked(:reader, NULL, 'tenancy.is_member(n::bigint)', '{42,0,1000}') AS bigint, asked(:reader, NULL, 'tenancy.is_member(n)', '{042,+42,-0,0,42}') AS text, test.try(:reader, 'SELECT tenancy.tenant_ids(NULL::bigint)') AS bigints,
+       asked(:reader, (SELECT id FROM tenancy.tenants WHERE key = '042'), 'tenancy.current_tenant_key(NULL::bigint)', '{""}') AS number_of_042;
 -- Of the keys that differ by case or normal form, each is its own tenant's.
 SELECT tenancy.add_member(id, :bob) FROM tenancy.tenants WHERE key = 'caf' || chr(233);
 SELECT asked(:bob, NULL, 'tenancy.is_member(n)', ARRAY['ACME', 'acme', 'caf' || chr(233), 'cafe' || chr(769), 'CAF' || chr(201)]);

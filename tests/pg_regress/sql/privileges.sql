@@ -21,7 +21,7 @@ SELECT p.oid::regprocedure AS without_search_path FROM pg_proc p JOIN pg_languag
 SELECT count(*) AS other_leakproof FROM pg_proc p WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proleakproof
    AND p.oid::regprocedure::text <> 'tenancy.storage_tenant(text)'
    AND NOT (p.proname IN ('is_member', 'has_permission', 'has_any_permission', 'has_all_permissions', 'is_member_or_operator', 'is_active_or_operator')
-            AND p.proargtypes[0] IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'text'::regtype)
+            AND p.proargtypes[0] IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype, 'text'::regtype)
             AND oidvectortypes(p.proargtypes) <> 'text' OR oidvectortypes(p.proargtypes) = 'text' AND p.proname = 'is_member');
 
 -- Nobody but the owner and application roles has anything.

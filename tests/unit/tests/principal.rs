@@ -202,3 +202,21 @@ fn without_paths_a_token_names_no_tenant_and_no_permission() {
     assert_eq!((principal.user, principal.tenant), (Some(uuid(USER)), Hint::Absent));
     assert!(principal.permissions.is_empty());
 }
+
+#[test]
+fn a_subject_is_text_as_it_is_or_a_whole_number() {
+    let subject = |sub: &str| read(&format!(r#"{{"sub":{sub}}}"#)).subject;
+    for (sub, expected) in [("\"17\"", "17"), ("17", "17"), ("-17", "-17"), ("0", "0"), ("\"a|b \"", "a|b ")]
+    {
+        assert_eq!(subject(sub).as_deref(), Some(expected), "{sub}");
+    }
+    assert_eq!(subject("9223372036854775808").as_deref(), Some("9223372036854775808"));
+    assert_eq!(subject(&format!("\"{}\"", "x".repeat(1024))).map(|subject| subject.len()), Some(1024));
+    for sub in ["17.0", "1e1", "-0", "18446744073709551616", "null", "true", "[1]", "{}", "\"\""] {
+        assert_eq!(subject(sub), None, "{sub}");
+    }
+    assert_eq!(subject(&format!("\"{}\"", "x".repeat(1025))), None);
+    // A uuid is one too; whether it is a user is decided elsewhere.
+    assert_eq!(subject(&format!("\"{USER}\"")).as_deref(), Some(USER));
+    assert_eq!(read("{}").subject, None);
+}
