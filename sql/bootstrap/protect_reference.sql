@@ -50,10 +50,13 @@ CREATE FUNCTION tenancy.referenced_key("table" regclass, reference text, tenant_
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     number smallint := tenancy.column_number("table", reference);
-    found integer;
+    referred integer;
+    candidates integer;
     composite boolean;
 BEGIN
-    SELECT count(DISTINCT k.key), min(k.key), min(k.operator), bool_or(k.composite) INTO found, key_column, operator, composite
+    SELECT count(DISTINCT k.key) FILTER (WHERE NOT k.composite), min(k.key) FILTER (WHERE NOT k.composite),
+           min(k.operator) FILTER (WHERE NOT k.composite), bool_or(k.composite)
+      INTO referred, key_column, operator, composite
       FROM (SELECT a.attname::text AS key,
                    (SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
                       FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid = u.op) AS operator,
@@ -64,22 +67,21 @@ BEGIN
              CROSS JOIN LATERAL unnest(f.conkey, f.confkey, f.conpfeqop) u (a, b, op)
               JOIN pg_attribute a ON a.attrelid = parent AND a.attnum = u.b
              WHERE f.conrelid = "table" AND f.confrelid = parent AND f.contype = 'f' AND u.a = number) k;
-    IF composite THEN
+    IF referred = 0 AND composite THEN
         RAISE EXCEPTION 'column "%" of table % refers to table % by several columns', reference, "table", parent USING
             ERRCODE = '22023', DETAIL = 'backfill_from needs one that alone says which row it is.',
             HINT = 'Fill the column with backfill => ''...'', and have the application set it.';
-    ELSIF found > 1 THEN
+    ELSIF referred > 1 THEN
         RAISE EXCEPTION 'column "%" of table % refers to several columns of table %', reference, "table", parent USING
             ERRCODE = '22023', HINT = 'Name a column that refers to one of them.';
-    ELSIF found = 0 THEN
+    ELSIF referred = 0 THEN
         IF EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = "table" AND f.contype = 'f' AND f.conkey = ARRAY[number]) THEN
             RAISE EXCEPTION 'column "%" of table % does not refer to table %', reference, "table", parent USING ERRCODE = '22023',
                 DETAIL = 'It has a foreign key to another table.';
         END IF;
         -- Without a foreign key: the primary key, or else the only unique key.
-        SELECT count(*) FILTER (WHERE i.is_primary), count(*), coalesce(min(i.name) FILTER (WHERE i.is_primary), min(i.name)),
-               coalesce(min(i.op) FILTER (WHERE i.is_primary), min(i.op))
-          FROM (SELECT bool_or(x.indisprimary) AS is_primary, a.attname::text AS name,
+        SELECT i.name, i.op, CASE WHEN i.is_primary THEN 1 ELSE i.keys END INTO key_column, operator, candidates
+          FROM (SELECT bool_or(x.indisprimary) AS is_primary, a.attname::text AS name, count(*) OVER () AS keys,
                        min(format('OPERATOR(%I.%s)', n.nspname, o.oprname)) AS op
                   FROM pg_index x
                   JOIN pg_attribute a ON a.attrelid = parent AND a.attnum = x.indkey[0]
@@ -91,11 +93,11 @@ BEGIN
                   JOIN pg_namespace n ON n.oid = o.oprnamespace
                  WHERE x.indrelid = parent AND x.indisunique AND x.indnkeyatts = 1 AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL
                  GROUP BY a.attname) i
-          INTO found, number, key_column, operator;
+         ORDER BY i.is_primary DESC, i.name LIMIT 1;
         IF key_column IS NULL THEN
             RAISE EXCEPTION 'column "%" of table % does not refer to table %', reference, "table", parent USING ERRCODE = '22023',
                 DETAIL = 'It has no foreign key to it, and no column of its type alone is a primary or unique key there.';
-        ELSIF found = 0 AND number > 1 THEN
+        ELSIF candidates > 1 THEN
             RAISE EXCEPTION 'column "%" of table % may refer to several keys of table %', reference, "table", parent USING
                 ERRCODE = '22023', HINT = 'Say which by a foreign key.';
         END IF;
@@ -166,13 +168,13 @@ CREATE FUNCTION tenancy.copy_tenant() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     tenant text;
-    found bigint;
+    parents bigint;
 BEGIN
     EXECUTE TG_ARGV[0] INTO tenant USING NEW;
-    GET DIAGNOSTICS found = ROW_COUNT;
-    IF found > 0 AND tenant IS NOT NULL THEN
+    GET DIAGNOSTICS parents = ROW_COUNT;
+    IF parents > 0 AND tenant IS NOT NULL THEN
         RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[1], tenant));
-    ELSIF found > 0 OR tenancy.is_administrator() THEN
+    ELSIF parents > 0 OR tenancy.is_administrator() THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION 'column "%" of table "%" refers to no row of table "%" that you can see', TG_ARGV[2], TG_TABLE_NAME, TG_ARGV[3] USING

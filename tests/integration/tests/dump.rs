@@ -11,11 +11,15 @@ const SCHEMA_OF_THE_APPLICATION: &str = "CREATE TABLE docs (id int PRIMARY KEY, 
      CREATE TABLE events_old PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2025-01-01');
      CREATE TABLE events_new PARTITION OF events FOR VALUES FROM ('2025-01-01') TO (MAXVALUE);
      CREATE TABLE plain (n int);
-     GRANT SELECT, INSERT, UPDATE, DELETE ON docs, events, plain TO authenticated";
+     CREATE TABLE marks (id int PRIMARY KEY, doc_id int REFERENCES docs);
+     CREATE TABLE \"Price list\" (id int, tenant_id text);
+     GRANT SELECT, INSERT, UPDATE, DELETE ON docs, events, plain, marks, \"Price list\" TO authenticated";
 
-const PROTECTION: [&str; 2] = [
+const PROTECTION: [&str; 4] = [
     "SELECT tenancy.protect_table('docs')",
     "SELECT tenancy.protect_table('events', mode => 'membership', owner_column => 'who')",
+    "SELECT tenancy.protect_table('marks', add_column => true, backfill_from => 'docs(doc_id)')",
+    "SELECT tenancy.protect_table('\"Price list\"', resource => 'prices', shared => 'read')",
 ];
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
@@ -61,6 +65,8 @@ fn populate(admin: &mut Session) {
          INSERT INTO events SELECT date '2024-12-01' + n, CASE WHEN n % 2 = 0 THEN '{one}' ELSE '{two}' END::uuid, '{u1}', 'n'
            FROM generate_series(1, 60) n;
          INSERT INTO plain SELECT generate_series(1, 10);
+         INSERT INTO marks SELECT n, n FROM generate_series(1, 100) n;
+         INSERT INTO \"Price list\" VALUES (1, '2-two'), (2, NULL);
          SELECT tenancy.declare_reference_table('plain');
          -- The host's own tenants and members, in a schema whose data comes last.
          CREATE SCHEMA zoo;
@@ -247,6 +253,12 @@ fn assert_protected(database: &str) {
     assert_eq!(chosen(3, 2, "SELECT count(DISTINCT tenant_id) FROM events"), "0", "no permission on events");
     let moved = format!("UPDATE docs SET tenant_id = '{}'", tenant(2));
     assert!(["42501", "23514"].contains(&chosen(1, 1, &moved).as_str()));
+    assert_eq!(chosen(2, 1, "SELECT count(*) || ' ' || count(DISTINCT tenant_id) FROM marks"), "50 1");
+    let mark = |doc| format!("INSERT INTO marks (id, doc_id) VALUES (1000, {doc}) RETURNING tenant_id");
+    assert_eq!(chosen(2, 1, &mark(2)), tenant(1).to_string(), "the tenant of the document");
+    assert_eq!(chosen(2, 1, &mark(1)), "23503", "another's document");
+    assert_eq!(chosen(2, 1, "SELECT string_agg(id::text, ' ') FROM \"Price list\""), "2", "what is shared");
+    assert_eq!(chosen(1, 2, "SELECT count(*) FROM \"Price list\""), "1", "and no permission for the rest");
     let mut admin = CLUSTER.connect(database);
     for statement in PROTECTION {
         assert_eq!(admin.text(statement), "f", "there is nothing left to do: {statement}");

@@ -49,7 +49,7 @@ SELECT t AS type, e AS backfill, filled(t, e) FROM (VALUES
     ('bigint', 'org_id'), ('integer', 'org_id'), ('text', 'org_id'), ('varchar', 'org_id'), ('bigint', 'org_text'), ('uuid', 'org_uuid'), ('bigint', 'docs.org_id'),
     ('bigint', 'data ->> ''org'''), ('bigint', 'org_id -- as it is'), ('bigint', 'CASE WHEN id = 2 THEN 9002 ELSE 9001 END'), ('bigint', '9001'), ('text', '''acme'''),
     ('bigint', 'bf.double(org_id) / 2'), ('uuid', '(SELECT t.id FROM tenancy.tenants t WHERE t.key_number = org_id)'), ('bigint', '(SELECT min(org_id) FROM bf.docs)'),
-    ('bigint', 'coalesce(nullif(org_id, 9001), 9002)'), ('uuid', 'org_uuid::text'), ('bigint', '(org_id)'), ('bigint', ' org_id')) v (type, e), LATERAL (SELECT v.type::regtype) r (t);
+    ('bigint', 'coalesce(nullif(org_id, 9001), 9002)'), ('uuid', 'org_uuid::text'), ('bigint', '(org_id)'), ('bigint', ' org_id'), ('bigint', 'org_id % 9003')) v (type, e), LATERAL (SELECT v.type::regtype) r (t);
 -- rows it gives nothing, or a tenant that there is not
 SELECT t AS type, e AS backfill, filled(t, e) FROM (VALUES
     ('bigint', 'nullif(org_id, 9001)'), ('bigint', 'NULL'), ('bigint', 'org_id + 1'), ('bigint', 'nullif(org_id + 1, 9003)'), ('text', '''none'''), ('integer', 'org_id * -1'), ('text', 'org_uuid'),
@@ -59,7 +59,7 @@ SELECT filled('bigint', 'org');
 SELECT t AS type, e AS backfill, regexp_replace(filled(t, e), '^22023 invalid backfill for table bf.docs\s+DETAIL (.*)\n  HINT.*', '22023 \1') AS filled FROM (VALUES
     ('bigint', 'no_such_column'), ('bigint', ''), ('bigint', '   '), ('bigint', 'org_id +'), ('bigint', 'org_id)'), ('bigint', '(org_id'), ('bigint', 'org_id, id'), ('bigint', 'double(org_id)'),
     ('uuid', 'org_id'), ('bigint', 'org_uuid'), ('bigint', 'sum(org_id)'), ('bigint', 'row_number() OVER ()'), ('bigint', 'generate_series(1, 2)'), ('bigint', 'org_id; DROP TABLE bf.docs'),
-    ('bigint', 'org_id) IS NULL; DROP TABLE bf.docs; --'), ('bigint', 'org_id)::bigint) IS NULL; DROP TABLE bf.docs; --'), ('bigint', 'org_id /* not closed'), ('bigint', 'tenant_id'), ('bigint', '$1'), ('bigint', '''nobody'''), ('bigint', 'org_uuid::text'), ('integer', 'org_id * 1000000'),
+    ('bigint', 'org_id) IS NULL; DROP TABLE bf.docs; --'), ('bigint', 'org_id)::bigint) IS NULL; DROP TABLE bf.docs; --'), ('bigint', 'org_id)::bigint) IS NULL; DROP TABLE bf.docs; SELECT 1, 1 WHERE ((1'), ('bigint', 'org_id /* not closed'), ('bigint', 'tenant_id'), ('bigint', '$1'), ('bigint', '''nobody'''), ('bigint', 'org_uuid::text'), ('integer', 'org_id * 1000000'),
     ('bigint', 'org_id / (id - 2)'), ('bigint', '(SELECT org_id FROM bf.docs)'), ('bigint', 'acme'), ('bigint', 'other.org_id')) v (type, e), LATERAL (SELECT v.type::regtype) r (t);
 -- A column that is there: only its gaps are filled, by the same expression; checked together with what it has.
 SELECT fresh();

@@ -170,15 +170,15 @@ CREATE TABLE keys (p int PRIMARY KEY, u int UNIQUE, v bigint UNIQUE, w text, x t
 CREATE TABLE no_key (id int, tenant_id uuid);
 CREATE TABLE some_key (id int, part int, tenant_id uuid, t text, PRIMARY KEY (id, part));
 CREATE UNIQUE INDEX ON some_key (part) WHERE id > 0;
-CREATE TABLE refused (id int, tenant_id uuid, fk1 int REFERENCES keys, fk2 int REFERENCES keys (p), bare_int int, bare_big bigint, bare_text text, bare_uuid uuid, k1 int, k2 int, twice int REFERENCES keys (p) REFERENCES keys (u), big_tenant bigint,
-    FOREIGN KEY (k1, k2) REFERENCES keys (p, u));
+CREATE TABLE refused (id int, tenant_id uuid, fk1 int REFERENCES keys, fk2 int REFERENCES keys (p), bare_int int, bare_big bigint, bare_text text, bare_uuid uuid, k1 int, k2 int, k3 int REFERENCES keys, twice int REFERENCES keys (p) REFERENCES keys (u), big_tenant bigint,
+    FOREIGN KEY (k1, k2) REFERENCES keys (p, u), FOREIGN KEY (k3, k2) REFERENCES keys (p, u));
 CREATE TABLE unprotected (id int PRIMARY KEY, tenant_id uuid);
 CREATE VIEW seen AS SELECT * FROM unprotected;
 SELECT tenancy.protect_table(t, resource => 'ref_rows') FROM unnest('{a,b,c,keys,no_key,some_key}'::regclass[]) t;
 SELECT f AS backfill_from, test.attempt(NULL, format('SELECT tenancy.protect_table(''ref.refused'', resource => ''ref_rows'', backfill_from => %L)', f)) AS answer FROM unnest(ARRAY[
     '', 'keys', 'keys()', 'keys(fk1', 'keys(fk1, fk2)', 'keys(fk1)(fk2)', '(fk1)', 'a.b.keys(fk1)', 'keys("")', 'keys(fk1); DROP TABLE refused', '"keys(fk1)', 'keys("Fk1")', '"Keys"(fk1)', 'nowhere.keys(fk1)', 'missing(fk1)', 'keys(missing)', 'keys(tenant_id)', 'keys(ctid)',
     'unprotected(bare_int)', 'seen(bare_int)', 'pg_class(bare_int)', 'pg_catalog.pg_class(bare_int)', 'refused(id)', 'no_key(bare_int)', 'some_key(bare_int)', 'keys(k1)', 'keys(k2)', 'keys(twice)', 'keys(bare_text)', 'keys(bare_uuid)', 'a(fk1)']) WITH ORDINALITY u (f, n) ORDER BY n;
-SELECT f AS backfill_from, test.try(NULL, format('RESET ROLE; SELECT tenancy.protect_table(''ref.refused'', resource => ''ref_rows'', backfill_from => %L)', f)) AS answer FROM unnest(ARRAY['keys(fk1)', 'keys(fk2)', 'keys(bare_int)', 'keys(bare_big)', 'ref.keys ( "fk1" ) ', 'KEYS(Fk1)']) f;
+SELECT f AS backfill_from, test.try(NULL, format('RESET ROLE; SELECT tenancy.protect_table(''ref.refused'', resource => ''ref_rows'', backfill_from => %L)', f)) AS answer FROM unnest(ARRAY['keys(fk1)', 'keys(fk2)', 'keys(k3)', 'keys(bare_int)', 'keys(bare_big)', 'ref.keys ( "fk1" ) ', 'KEYS(Fk1)']) f;
 SELECT test.attempt(NULL, 'SELECT tenancy.protect_table(''ref.refused'', resource => ''ref_rows'', tenant_column => ''big_tenant'', backfill_from => ''keys(fk1)'')');
 SELECT test.attempt(NULL, 'SELECT tenancy.protect_table(''ref.refused'', resource => ''ref_rows'', tenant_column => ''new'', add_column => true, column_type => ''bigint'', backfill_from => ''keys(fk1)'')');
 SELECT count(*) FROM tenancy.protected_tables WHERE table_id = 'refused'::regclass;

@@ -196,6 +196,12 @@ SELECT tenancy.protect_table('added', resource => 'host_docs', add_column => tru
        tenancy.protect_table('added', resource => 'host_docs', add_column => true, column_type => 'bigint', backfill => 'c0000000-0000-0000-0000-00000000000a') AS again;
 TABLE added;
 SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'added'::regclass AND attname = 'tenant_id';
+-- an index in another collation is not searched, so it does not serve
+CREATE TABLE collated (tenant_id text, id int);
+CREATE INDEX other_collation ON collated (tenant_id COLLATE "C");
+SELECT tenancy.protect_table('collated', resource => 'host_docs');
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'host' AND tablename = 'collated' ORDER BY indexname;
+DROP TABLE collated;
 -- what varchar calls a change of tenant, and a column with an odd name
 CREATE TABLE odd (id int, "Org %I 'x'" varchar);
 SELECT tenancy.protect_table('odd', tenant_column => 'Org %I ''x''', resource => 'host_docs', mode => 'membership', operators => true),

@@ -78,3 +78,19 @@ fn every_function_of_everybody_and_every_table_is_documented() {
         assert!(page.contains(&format!("| `{table}` |")), "docs/reference/tables.md: {table}");
     }
 }
+
+#[test]
+fn every_option_and_type_of_protect_table_is_documented() {
+    let printed = read("tests/pg_regress/expected/protect_again.out");
+    let page = read("docs/reference/protect_table.md");
+    let parameters = first_column(&printed, "parameter");
+    assert!(parameters.len() > 10, "{parameters:?}");
+    for parameter in parameters.iter().skip(1) {
+        assert!(page.contains(&format!("| `{parameter}` |")), "docs/reference/protect_table.md: {parameter}");
+    }
+    let defaults = first_column(&printed, "active tenant");
+    assert_eq!(defaults.len(), 5, "{defaults:?}");
+    for default in defaults {
+        assert!(page.contains(&format!("`{default}`")), "docs/reference/protect_table.md: {default}");
+    }
+}
