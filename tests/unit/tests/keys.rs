@@ -78,7 +78,9 @@ fn an_id_counts_as_text_only_as_postgres_writes_it() {
     let text = format_id(&A);
     let moved = "0a0a0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a".to_owned();
     assert_eq!((moved.len(), parse_id(&moved)), (36, Some(A)));
-    for other in [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), format!("{text} "), moved] {
+    for other in
+        [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), format!("{text} "), moved]
+    {
         assert!(!reads(&map, other.as_str()), "{other}");
     }
     assert_eq!(parse_id(&text), Some(A));
