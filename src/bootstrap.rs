@@ -137,7 +137,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/attach_members.sql",
     name = "attach_members",
-    requires = ["attach_tenants", "trusted_callers"]
+    requires = ["attach_tenants", "trusted_callers", api::projection::read_as_owner]
 );
 extension_sql_file!(
     "../sql/bootstrap/reference_tables.sql",
@@ -202,6 +202,7 @@ extension_sql_file!(
         api::projection::sync_users,
         api::projection::write_metadata,
         api::projection::projected_claims,
+        api::projection::read_as_owner,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,
         api::diagnosis::diagnose

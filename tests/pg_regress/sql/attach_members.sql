@@ -115,6 +115,29 @@ SELECT count(*) AS members FROM tenancy.members;
 SELECT count(*) AS rows FROM crew.members;
 SELECT tenancy.detach_members(), tenancy.detach_users();
 
+-- What the table's owner put into an index is computed while a query is planned: with his rights, not ours.
+CREATE ROLE crew_owner NOLOGIN;
+CREATE ROLE crew_climber NOLOGIN;
+GRANT USAGE, CREATE ON SCHEMA crew TO crew_owner;
+CREATE TABLE crew.trap (org bigint, who uuid);
+ALTER TABLE crew.trap OWNER TO crew_owner;
+SELECT tenancy.attach_members('crew.trap', 'org', 'who', '{crew viewer}');
+CREATE FUNCTION crew.climb_now() RETURNS int LANGUAGE plpgsql AS $$ BEGIN ALTER ROLE crew_climber SUPERUSER; RETURN 1; EXCEPTION WHEN insufficient_privilege THEN RETURN 1; END $$;
+CREATE FUNCTION crew.climb_quietly() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN crew.climb_now(); END $$;
+SET ROLE crew_owner;
+CREATE INDEX ON crew.trap (org) WHERE crew.climb_quietly() = 1;
+INSERT INTO crew.trap VALUES (1, :ann), (1, :bob);
+DELETE FROM crew.trap WHERE who = :bob;
+RESET ROLE;
+SELECT rolsuper AS climbed FROM pg_roles WHERE rolname = 'crew_climber';
+SELECT * FROM pg_temp.state WHERE who IN ('a1', 'b1');
+SELECT tenancy.detach_members();
+DROP TABLE crew.trap;
+DELETE FROM tenancy.members;
+REVOKE ALL ON SCHEMA crew FROM crew_owner;
+DROP ROLE crew_owner;
+DROP ROLE crew_climber;
+
 -- Users by numbers, which are the subjects of their tokens.
 CREATE TABLE crew.staff (org bigint, uid bigint, PRIMARY KEY (org, uid));
 INSERT INTO crew.staff VALUES (1, 17), (2, 17), (1, 18);
