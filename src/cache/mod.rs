@@ -145,7 +145,12 @@ pub fn access_of(user: &Id) -> Rc<AccessMap> {
 pub fn access(whose: &Grantee) -> Rc<AccessMap> {
     let generation = CLOCK.generation();
     let mut counters = COUNTERS.get();
-    if let Some(found) = STORE.with_borrow_mut(|store| store.get(whose, generation)) {
+    let found = STORE.with_borrow_mut(|store| {
+        let found = store.get(whose, generation)?;
+        store.trim(budget());
+        Some(found)
+    });
+    if let Some(found) = found {
         counters.hits += 1;
         COUNTERS.set(counters);
         return found;

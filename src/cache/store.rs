@@ -76,6 +76,14 @@ impl<V: Clone> Store<V> {
         Some(slot.value.clone())
     }
 
+    /// Drops the least recently used beyond `budget` bytes, which may have become fewer, but for the one used last.
+    pub fn trim(&mut self, budget: usize) {
+        while self.bytes > budget && self.order.len() > 1 {
+            let Some((_, oldest)) = self.order.pop_first() else { break };
+            self.remove(&oldest);
+        }
+    }
+
     /// Keeps a value loaded in `generation`, dropping the least recently used beyond `budget` bytes. The
     /// newest stays whatever its size: it is asked for now.
     pub fn put(

@@ -193,3 +193,14 @@ fn a_jobs_value_is_no_users_and_each_tenant_of_it_has_its_own() {
     assert_eq!((got(whose(1)), got(job(7, 1)), got(job(7, 2))), (Some(1), Some(71), Some(72)));
     assert_eq!((got(job(8, 1)), got(job(7, 3)), got(whose(2))), (None, None, None));
 }
+
+#[test]
+fn trimming_drops_what_was_used_longest_ago_and_never_the_last() {
+    let mut store = filled(&[1, 2, 3], LARGE);
+    assert_eq!(store.get(&whose(1), 1), Some(1));
+    store.trim(20);
+    assert_eq!((store.get(&whose(2), 1), store.bytes(), store.entries()), (None, 20, 2));
+    assert_eq!(store.get(&whose(3), 1), Some(3));
+    store.trim(0);
+    assert_eq!((store.get(&whose(3), 1), store.bytes(), store.entries()), (Some(3), 10, 1));
+}
