@@ -156,7 +156,8 @@ BEGIN
     END IF;
     FOR p IN SELECT c.oid::regclass AS name, t.options ->> 'tenant_column' AS tenant_column
                FROM tenancy.protected_tables t JOIN pg_class c ON c.oid = t.table_id
-              WHERE t.table_id = t.root_id ORDER BY c.oid::regclass::text LOOP
+              WHERE t.table_id = t.root_id AND tenancy.column_number(t.table_id, t.options ->> 'tenant_column') IS NOT NULL
+              ORDER BY c.oid::regclass::text LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = $1)', p.name, p.tenant_column)
            INTO holds USING tenant;
         IF holds THEN

@@ -65,9 +65,9 @@ BEGIN
         RAISE EXCEPTION 'tenant_column, mode, roles, tenant_keys, force, add_column and operators must not be null or empty' USING
             ERRCODE = '22023';
     END IF;
-    IF mode NOT IN ('active', 'membership') THEN
+    IF mode NOT IN ('active', 'membership', 'observe') THEN
         RAISE EXCEPTION 'invalid mode "%"', mode USING ERRCODE = '22023',
-            HINT = 'Use active, for rows of the active tenant, or membership, for rows of all of the user''s tenants.';
+            HINT = 'Use active, for rows of the active tenant, membership, for rows of all of the user''s tenants, or observe, which enforces nothing.';
     END IF;
     IF existing_policies NOT IN ('keep', 'drop') THEN
         RAISE EXCEPTION 'invalid existing_policies "%"', existing_policies USING ERRCODE = '22023',
@@ -146,8 +146,12 @@ DECLARE
     bad bigint;
     names text;
 BEGIN
+    IF options ->> 'mode' = 'observe' THEN
+        PERFORM tenancy.report_rows(root, options, backfill);
+        RETURN;
+    END IF;
     IF options ->> 'existing_policies' IS NULL
-       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root) THEN
+       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'mode' IS DISTINCT FROM 'observe') THEN
         SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
         IF names IS NOT NULL THEN
             RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',

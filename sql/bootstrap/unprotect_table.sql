@@ -17,7 +17,7 @@ BEGIN
     END IF;
     RETURN QUERY SELECT format('DROP TRIGGER %I ON %s', t.tgname, relation)
                    FROM pg_trigger t
-                  WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_keep_tenant' AND t.tgparentid = 0;
+                  WHERE t.tgrelid = relation AND t.tgname IN ('~pg_tenancy_fill_tenant', '~pg_tenancy_keep_tenant') AND t.tgparentid = 0;
     RETURN QUERY SELECT format('GRANT %s%s ON TABLE %s TO %s', r ->> 'privilege', ' (' || quote_ident(r ->> 'column') || ')', relation, r ->> 'from')
                         || CASE WHEN (r ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END
                    FROM jsonb_array_elements(undo -> 'revoked') r
@@ -35,6 +35,10 @@ BEGIN
     IF tenancy.column_number(relation, tenant_column) IS NULL THEN
         RETURN;
     END IF;
+    -- What a staged run that did not come to its end left behind.
+    RETURN QUERY SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', relation, c.conname)
+                   FROM pg_constraint c
+                  WHERE c.conrelid = relation AND c.contype = 'c' AND c.conname = 'pg_tenancy_tenant_given' AND c.coninhcount = 0;
     IF undo ? 'default' AND tenancy.column_default(relation, tenant_column) = 'tenancy.current_tenant_id()' THEN
         RETURN NEXT format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', relation, tenant_column);
     END IF;
