@@ -5,7 +5,8 @@ use pgrx::prelude::*;
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/users_tables.sql", name = "users_tables", requires = ["tables"]);
 extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["users_tables"]);
-extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["helpers"]);
+extension_sql_file!("../sql/bootstrap/key_helpers.sql", name = "key_helpers", requires = ["helpers"]);
+extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["key_helpers"]);
 extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
 extension_sql_file!(
     "../sql/bootstrap/guards.sql",
@@ -47,19 +48,34 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
 extension_sql_file!(
+    "../sql/bootstrap/protect_types.sql",
+    name = "protect_types",
+    requires = ["database_roles"]
+);
+extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
     name = "protect_inspect",
-    requires = ["database_roles"]
+    requires = ["protect_types"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_reference.sql",
+    name = "protect_reference",
+    requires = ["protect_inspect"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_check.sql",
     name = "protect_check",
-    requires = ["protect_inspect"]
+    requires = ["protect_reference"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_backfill.sql",
+    name = "protect_backfill",
+    requires = ["protect_check"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_structure.sql",
     name = "protect_structure",
-    requires = ["protect_check"]
+    requires = ["protect_backfill"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_access.sql",

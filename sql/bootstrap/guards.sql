@@ -308,13 +308,45 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.refuse_default_roles() IS 'Internal: raises 42501 for an operator who would give roles in a tenant';
 
+-- The foreign keys of protected tables refuse the same, also of rows that come meanwhile, but do not say what to do.
+CREATE FUNCTION tenancy.check_key_unused(tenant uuid) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    p record;
+    holds boolean;
+BEGIN
+    FOR p IN SELECT c.oid::regclass AS name, t.options ->> 'tenant_column' AS tenant_column,
+                    tenancy.tenant_value(tenant, t.options ->> 'tenant_type') AS value
+               FROM tenancy.protected_tables t JOIN pg_class c ON c.oid = t.table_id
+              WHERE t.table_id = t.root_id AND t.options ->> 'tenant_type' <> 'uuid'
+                AND has_table_privilege(c.oid, 'SELECT')
+              ORDER BY c.oid::regclass::text COLLATE "C" LOOP
+        CONTINUE WHEN p.value IS NULL;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L)', p.name, p.tenant_column, p.value) INTO holds;
+        IF holds THEN
+            RAISE EXCEPTION 'cannot change the key of a tenant whose rows use it' USING ERRCODE = '2BP01',
+                DETAIL = format('Table %s has rows of it.', p.name),
+                HINT = 'Move the rows first: insert a tenant with the new key, then SET LOCAL tenancy.allow_tenant_change = on and UPDATE.';
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_key_unused(uuid) IS 'Administrators only: 2BP01 if rows of a protected table name the tenant by its key';
+
 CREATE FUNCTION tenancy.guard_tenant() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF (NEW.status IS DISTINCT FROM OLD.status OR NEW.key IS DISTINCT FROM OLD.key)
+    IF NEW.status IS DISTINCT FROM OLD.status
        AND NOT tenancy.is_administrator() AND tenancy.operator_access() IS DISTINCT FROM 'write' THEN
-        RAISE EXCEPTION 'permission denied to change a tenant''s status or key' USING ERRCODE = '42501',
+        RAISE EXCEPTION 'permission denied to change a tenant''s status' USING ERRCODE = '42501',
             HINT = 'Operators with access "write" and administrators may.';
+    END IF;
+    -- Rows belong to the tenant whose key they name, so a key can take over what no tenant has yet.
+    IF NEW.key IS DISTINCT FROM OLD.key AND NOT tenancy.is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to change a tenant''s key' USING ERRCODE = '42501',
+            DETAIL = 'Rows of the host application belong to the tenant whose key they name.', HINT = 'Administrators may.';
+    ELSIF NEW.key IS DISTINCT FROM OLD.key AND OLD.key IS NOT NULL THEN
+        PERFORM tenancy.check_key_unused(OLD.id);
     END IF;
     -- With gmail.com, or .*, a tenant would take in everybody who signs up.
     IF (NEW.email_domains, NEW.email_pattern, NEW.default_roles) IS DISTINCT FROM (OLD.email_domains, OLD.email_pattern, OLD.default_roles)

@@ -26,10 +26,11 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.check_permission(uuid, text) IS 'Internal: 42501 unless the caller administers or holds the permission in the tenant; 42704 to administrators if there is no such tenant; 23514 if it is suspended';
 
-CREATE FUNCTION tenancy.insert_tenant(slug text, name text, owner uuid, metadata jsonb) RETURNS uuid
+CREATE FUNCTION tenancy.insert_tenant(slug text, name text, owner uuid, metadata jsonb, key text) RETURNS uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     new_id uuid;
+    given_id uuid;
 BEGIN
     IF slug IS NULL OR slug !~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' THEN
         RAISE EXCEPTION 'invalid slug' USING ERRCODE = '22023',
@@ -44,11 +45,28 @@ BEGIN
     IF owner = tenancy.nil() THEN
         RAISE EXCEPTION 'invalid user id' USING ERRCODE = '22023', DETAIL = 'The nil uuid is nobody''s.';
     END IF;
-    INSERT INTO tenancy.tenants (slug, name, metadata)
-    VALUES (insert_tenant.slug, coalesce(insert_tenant.name, insert_tenant.slug), insert_tenant.metadata)
-    ON CONFLICT ON CONSTRAINT tenants_slug_key DO NOTHING
-    RETURNING id INTO new_id;
-    IF new_id IS NULL THEN
+    -- A key that looks like a uuid is the id itself.
+    IF key ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' THEN
+        given_id := key::uuid;
+    END IF;
+    IF key = '' OR length(key) > 200 OR given_id = tenancy.nil() THEN
+        RAISE EXCEPTION 'invalid key' USING ERRCODE = '22023', DETAIL = 'A key is 1 to 200 characters, and not the nil uuid.';
+    END IF;
+    IF given_id IS NULL THEN
+        INSERT INTO tenancy.tenants (slug, name, metadata, key)
+        VALUES (insert_tenant.slug, coalesce(insert_tenant.name, insert_tenant.slug), insert_tenant.metadata, insert_tenant.key)
+        ON CONFLICT DO NOTHING
+        RETURNING id INTO new_id;
+    ELSE
+        INSERT INTO tenancy.tenants (id, slug, name, metadata, key)
+        VALUES (given_id, insert_tenant.slug, coalesce(insert_tenant.name, insert_tenant.slug), insert_tenant.metadata, insert_tenant.key)
+        ON CONFLICT DO NOTHING
+        RETURNING id INTO new_id;
+    END IF;
+    IF new_id IS NULL AND EXISTS (SELECT FROM tenancy.tenants t WHERE t.key = insert_tenant.key OR t.id = given_id) THEN
+        RAISE EXCEPTION 'key is taken' USING ERRCODE = '42710', DETAIL = 'Another tenant has this key.',
+            HINT = 'SELECT id, slug FROM tenancy.tenants WHERE key = ... names it.';
+    ELSIF new_id IS NULL THEN
         RAISE EXCEPTION 'slug "%" is taken', slug USING ERRCODE = '42710', HINT = 'Choose another slug.';
     END IF;
     IF owner IS NOT NULL THEN
@@ -59,7 +77,7 @@ BEGIN
     RETURN new_id;
 END
 $$;
-COMMENT ON FUNCTION tenancy.insert_tenant(text, text, uuid, jsonb) IS 'Internal: the rows of a new tenant';
+COMMENT ON FUNCTION tenancy.insert_tenant(text, text, uuid, jsonb, text) IS 'Internal: the rows of a new tenant';
 
 -- Operators and self-service may not write the tables themselves; this does it for them after asking who
 -- they are. The identity decides, never the database role.
@@ -96,23 +114,27 @@ BEGIN
                 HINT = 'An operator can create more.';
         END IF;
     END IF;
-    RETURN tenancy.insert_tenant(slug, name, owner, metadata);
+    RETURN tenancy.insert_tenant(slug, name, owner, metadata, NULL);
 END
 $$;
 REVOKE ALL ON FUNCTION tenancy.create_tenant_by_identity(text, text, uuid, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.create_tenant_by_identity(text, text, uuid, jsonb) IS 'Internal: create_tenant for operators and self-service';
 
-CREATE FUNCTION tenancy.create_tenant(slug text, name text DEFAULT NULL, owner uuid DEFAULT tenancy.current_user_id(), metadata jsonb DEFAULT '{}')
+CREATE FUNCTION tenancy.create_tenant(slug text, name text DEFAULT NULL, owner uuid DEFAULT tenancy.current_user_id(), metadata jsonb DEFAULT '{}',
+        key text DEFAULT NULL)
     RETURNS uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF tenancy.is_administrator() THEN
-        RETURN tenancy.insert_tenant(slug, name, owner, metadata);
+        RETURN tenancy.insert_tenant(slug, name, owner, metadata, key);
+    ELSIF key IS NOT NULL THEN
+        RAISE EXCEPTION 'permission denied to choose a tenant''s key' USING ERRCODE = '42501',
+            DETAIL = 'Rows of the host application belong to the tenant whose key they name.', HINT = 'Administrators may.';
     END IF;
     RETURN tenancy.create_tenant_by_identity(slug, name, owner, metadata);
 END
 $$;
-COMMENT ON FUNCTION tenancy.create_tenant(text, text, uuid, jsonb) IS 'Creates a tenant whose owner becomes a member with role owner. Returns its id. Errors: 22023 bad slug, name or metadata; 42710 slug taken; 28000 no owner; 42501 not allowed; 23514 tenancy.max_owned_tenants reached';
+COMMENT ON FUNCTION tenancy.create_tenant(text, text, uuid, jsonb, text) IS 'Creates a tenant whose owner becomes a member with role owner. Administrators may give it the key that the host application uses. Returns its id. Errors: 22023 bad slug, name, metadata or key; 42710 slug or key taken; 28000 no owner; 42501 not allowed; 23514 tenancy.max_owned_tenants reached';
 
 CREATE FUNCTION tenancy.set_tenant_status(tenant uuid, status text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -138,6 +160,17 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.set_tenant_status(uuid, text) IS 'Sets a tenant''s status: active, read_only, suspended or archived. Returns whether it changed. Errors: 22023 bad status; 42501 neither administrator nor write operator; 42704 no such tenant';
 
+-- The type is that of a protected table's tenant column; none is uuid.
+CREATE FUNCTION tenancy.tenant_value(tenant uuid, tenant_type text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT CASE WHEN coalesce(tenant_type, 'uuid') = 'uuid' THEN t.id::text
+                        WHEN tenant_type = 'bigint' THEN t.key_number::text
+                        WHEN tenant_type = 'integer' THEN
+                            CASE WHEN t.key_number BETWEEN -2147483648 AND 2147483647 THEN t.key_number::text END
+                        ELSE t.key END
+              FROM tenancy.tenants t WHERE t.id = tenant);
+COMMENT ON FUNCTION tenancy.tenant_value(uuid, text) IS 'Administrators only: what columns of this type hold for the tenant, as text; NULL if it has no such key';
+
 CREATE FUNCTION tenancy.drop_tenant(tenant uuid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -154,12 +187,13 @@ BEGIN
         RAISE EXCEPTION 'tenant does not exist' USING ERRCODE = '42704',
             HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
     END IF;
-    FOR p IN SELECT c.oid::regclass AS name, t.options ->> 'tenant_column' AS tenant_column
+    FOR p IN SELECT c.oid::regclass AS name, t.options ->> 'tenant_column' AS tenant_column,
+                    t.options ->> 'tenant_type' AS tenant_type
                FROM tenancy.protected_tables t JOIN pg_class c ON c.oid = t.table_id
               WHERE t.table_id = t.root_id AND tenancy.column_number(t.table_id, t.options ->> 'tenant_column') IS NOT NULL
               ORDER BY c.oid::regclass::text LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = $1)', p.name, p.tenant_column)
-           INTO holds USING tenant;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L)', p.name, p.tenant_column, tenancy.tenant_value(tenant, p.tenant_type))
+           INTO holds;
         IF holds THEN
             holders := holders || p.name::text;
         END IF;

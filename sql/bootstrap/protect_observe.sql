@@ -35,35 +35,33 @@ CREATE FUNCTION tenancy.observed_column(relation regclass, undo jsonb) RETURNS n
     END;
 COMMENT ON FUNCTION tenancy.observed_column(regclass, jsonb) IS 'Administrators only: the column that has the default or the index that were given to the tenant column; NULL if there is none';
 
--- What check_rows refuses, one after the other, as notices. Arguments that are wrong stay errors.
+-- What check_rows refuses, one after the other, as notices. A backfill that cannot be evaluated stays an error.
 CREATE FUNCTION tenancy.report_rows(root regclass, options jsonb, backfill text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     enforced jsonb := options || '{"mode": "active"}';
-    fill text := backfill;
     found_message text; found_detail text; found_hint text;
 BEGIN
     LOOP
         BEGIN
-            PERFORM tenancy.check_rows(root, enforced, fill);
+            PERFORM tenancy.check_rows(root, enforced, backfill);
             RETURN;
         EXCEPTION WHEN object_not_in_prerequisite_state OR invalid_parameter_value THEN
-            GET STACKED DIAGNOSTICS found_message = MESSAGE_TEXT, found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT;
-            IF SQLSTATE = '22023' AND backfill IS NOT NULL THEN
+            IF SQLSTATE = '22023' AND enforced ->> 'shared' IS NOT NULL THEN
                 RAISE;
             END IF;
+            GET STACKED DIAGNOSTICS found_message = MESSAGE_TEXT, found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT;
             RAISE NOTICE '%', found_message USING DETAIL = found_detail, HINT = found_hint;
+            -- Without this check, the next one has its turn.
             IF SQLSTATE = '22023' THEN
-                -- Let any tenant stand in for the one that is missing, so that the rest is looked at.
-                EXIT WHEN fill IS NOT NULL;
-                SELECT t.id::text INTO fill FROM tenancy.tenants t LIMIT 1;
-                EXIT WHEN fill IS NULL;
-            ELSE
-                EXIT WHEN enforced ->> 'existing_policies' IS NOT NULL;
+                enforced := enforced || '{"shared": "read"}';
+            ELSIF enforced ->> 'existing_policies' IS NULL THEN
                 enforced := enforced || '{"existing_policies": "keep"}';
+            ELSE
+                RETURN;
             END IF;
         END;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION tenancy.report_rows(regclass, jsonb, text) IS 'Administrators only: what would stop protect_table in a mode that enforces, as notices. Errors: as of check_rows for a tenant that does not exist';
+COMMENT ON FUNCTION tenancy.report_rows(regclass, jsonb, text) IS 'Administrators only: what would stop protect_table in a mode that enforces, as notices. Errors: 22023 a backfill that fails';

@@ -34,13 +34,27 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.cover_relation(regclass, regclass) IS 'Administrators only: protects a partition or child of a protected table; problems are warnings';
 
+CREATE FUNCTION tenancy.reference_by_trigger() RETURNS TABLE (relation regclass, reference jsonb)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT t.tgrelid::regclass, jsonb_build_object('table', p.refobjid::regclass, 'column', a.attname)
+      FROM pg_trigger t
+      JOIN pg_depend p ON p.classid = 'pg_trigger'::regclass AND p.objid = t.oid AND p.refclassid = 'pg_class'::regclass
+                      AND p.refobjid <> t.tgrelid AND p.refobjsubid = 0 AND p.deptype = 'n'
+      JOIN pg_depend c ON c.classid = 'pg_trigger'::regclass AND c.objid = t.oid AND c.refclassid = 'pg_class'::regclass
+                      AND c.refobjid = t.tgrelid AND c.refobjsubid > 0
+      JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = c.refobjsubid
+     WHERE t.tgname = '~pg_tenancy_copy_tenant' AND t.tgparentid = 0;
+    END;
+COMMENT ON FUNCTION tenancy.reference_by_trigger() IS 'Administrators only: which column of a table, and which other table, its copying trigger depends on';
+
 CREATE FUNCTION tenancy.cover_descendants() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     item record;
 BEGIN
     PERFORM FROM pg_event_trigger_ddl_commands() d
-      WHERE d.classid = 'pg_class'::regclass
+      WHERE d.command_tag = 'ALTER SCHEMA' OR d.classid = 'pg_class'::regclass
         AND (EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = d.objid)
              OR EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables p ON p.table_id = i.inhparent
                          WHERE i.inhrelid = d.objid));
@@ -62,6 +76,21 @@ BEGIN
      WHERE p.options ->> 'mode' = 'observe' AND a.attrelid = p.table_id AND a.attnum > 0 AND NOT a.attisdropped
        AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL
        AND a.attname = tenancy.observed_column(p.table_id, p.undo);
+    -- A renamed table that others take their tenant from, or column that refers to it: the trigger knows which they are.
+    UPDATE tenancy.protected_tables p
+       SET options = p.options || jsonb_build_object('backfill_from', r.reference)
+      FROM tenancy.reference_by_trigger() r
+     WHERE p.root_id = r.relation AND p.options -> 'backfill_from' <> r.reference;
+    FOR item IN
+        SELECT DISTINCT t.tgrelid::regclass AS relation, p.root_id
+          FROM tenancy.protected_tables p
+          JOIN pg_trigger t ON t.tgrelid = p.table_id AND t.tgparentid = 0 AND t.tgname = ANY (tenancy.trigger_names())
+         WHERE p.options ->> 'backfill_from' IS NOT NULL
+           AND NOT EXISTS (SELECT FROM tenancy.wanted_triggers(p.table_id, p.root_id, p.options) w
+                            WHERE w.name = t.tgname AND w.definition = pg_get_triggerdef(t.oid))
+    LOOP
+        PERFORM tenancy.cover_relation(item.root_id, item.relation);
+    END LOOP;
     -- No longer below its root: it is the root of what is below it.
     FOR item IN
         SELECT p.table_id, p.root_id FROM tenancy.protected_tables p JOIN pg_class c ON c.oid = p.table_id
@@ -125,7 +154,7 @@ REVOKE ALL ON FUNCTION tenancy.look_after_dropped() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.look_after_dropped() IS 'Event trigger function: forgets dropped tables, and closes protected ones whose tenant column is dropped';
 
 CREATE EVENT TRIGGER pg_tenancy_cover ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
+    WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
     EXECUTE FUNCTION tenancy.cover_descendants();
 COMMENT ON EVENT TRIGGER pg_tenancy_cover IS 'Protects partitions and children that appear below protected tables';
 

@@ -9,16 +9,14 @@ DECLARE
     value text;
 BEGIN
     EXECUTE format('SELECT (%s)::text FROM (SELECT ($1).*) AS %I', TG_ARGV[1], TG_TABLE_NAME) INTO value USING NEW;
+    IF value IS NULL THEN
+        RETURN NEW;
+    END IF;
     RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], value));
 END
 $$;
 REVOKE ALL ON FUNCTION tenancy.fill_tenant() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.fill_tenant() IS 'Trigger function: during a staged rollout, gives a row without tenant what the backfill''s expression says; that runs as the extension''s owner, since the writer may not see what it reads';
-
-CREATE FUNCTION tenancy.backfill_expression(root regclass, options jsonb, backfill text) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-    RETURN CASE WHEN backfill IS NOT NULL THEN format('%L::uuid', backfill) END;
-COMMENT ON FUNCTION tenancy.backfill_expression(regclass, jsonb, text) IS 'Administrators only: stub';
 
 CREATE FUNCTION tenancy.staged_quote(body text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -39,9 +37,12 @@ CREATE FUNCTION tenancy.staged_block(VARIADIC statements text[]) RETURNS text
     RETURN tenancy.staged_quote(format($block$DECLARE
     old_path text := current_setting('search_path');
     old_security text := current_setting('row_security');
+    old_change text := current_setting('tenancy.allow_tenant_change');
 BEGIN
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true);
-%s    PERFORM set_config('search_path', old_path, true), set_config('row_security', old_security, true);
+    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true),
+            set_config('tenancy.allow_tenant_change', 'on', true);
+%s    PERFORM set_config('search_path', old_path, true), set_config('row_security', old_security, true),
+            set_config('tenancy.allow_tenant_change', old_change, true);
 END$block$, (SELECT string_agg('    ' || s || E';\n', '' ORDER BY n) FROM unnest(statements) WITH ORDINALITY u (s, n) WHERE s IS NOT NULL)));
 COMMENT ON FUNCTION tenancy.staged_block(text[]) IS 'Administrators only: statements as one DO block';
 
@@ -67,7 +68,8 @@ BEGIN
         page := 0;
         in_turn := 0;
         WHILE page <= pages LOOP
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('row_security', 'off', true);
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('row_security', 'off', true),
+                    pg_catalog.set_config('tenancy.allow_tenant_change', 'on', true);
             EXECUTE %2$L USING format('(%%s,0)', page)::tid, format('(%%s,0)', page + 32)::tid;
             GET DIAGNOSTICS filled = ROW_COUNT;
             in_turn := in_turn + filled;

@@ -5,9 +5,7 @@ CREATE FUNCTION tenancy.staged_steps(root regclass, options jsonb, backfill text
 DECLARE
     tenant_column text := options ->> 'tenant_column';
     missing boolean := tenancy.column_number(root, tenant_column) IS NULL;
-    expression text := tenancy.backfill_expression(root, options, backfill);
     step record;
-    filled boolean;
 BEGIN
     RETURN QUERY
         SELECT 'none on the table', tenancy.staged_block(VARIADIC array_agg(r.statement ORDER BY r.n))
@@ -28,7 +26,7 @@ BEGIN
                ARRAY(SELECT s.statement FROM steps s WHERE s.relation = c.relation AND s.phase = 40 ORDER BY s.n) AS added,
                ARRAY(SELECT s.statement FROM steps s WHERE s.relation = c.relation AND s.phase = 60 ORDER BY s.n) AS others,
                (SELECT jsonb_object_agg(u.key, u.value) FROM steps s, jsonb_each(s.undo) u WHERE s.relation = c.relation) AS undo,
-               expression IS NOT NULL AND c.place <> 'partition' AND NOT tenancy.column_is_filled(c.relation, tenant_column) AS fill
+               backfill IS NOT NULL AND c.place <> 'partition' AND NOT tenancy.column_is_filled(c.relation, tenant_column) AS fill
           FROM tenancy.covered_relations(root) c
          ORDER BY c.depth, c.relation::text COLLATE "C"
     LOOP
@@ -41,17 +39,18 @@ BEGIN
                  || step.others
                  || CASE WHEN step.fill THEN ARRAY[
                         format('DROP TRIGGER IF EXISTS "~pg_tenancy_fill_tenant" ON %s', step.relation),
-                        format('CREATE TRIGGER "~pg_tenancy_fill_tenant" BEFORE INSERT OR UPDATE ON %s FOR EACH ROW WHEN ((new.%I IS NULL))'
-                               ' EXECUTE FUNCTION tenancy.fill_tenant(%L, %L)', step.relation, tenant_column, tenant_column, expression)] ELSE '{}' END));
+                        format('CREATE TRIGGER "~pg_tenancy_fill_tenant" BEFORE INSERT OR UPDATE ON %s FOR EACH ROW %s'
+                               'EXECUTE FUNCTION tenancy.fill_tenant(%L, %L)', step.relation,
+                               -- Rows that take the tenant of another row take it whatever they come with.
+                               CASE WHEN options ->> 'backfill_from' IS NULL THEN format('WHEN (new.%I IS NULL) ', tenant_column) END,
+                               tenant_column, backfill)] ELSE '{}' END));
     END LOOP;
 
     -- A constant default has filled the rows of a column that is added.
-    filled := missing AND EXISTS (SELECT FROM tenancy.protect_steps(root, options, backfill, NULL) s
-                                   WHERE s.phase = 40 AND s.statement LIKE '% DEFAULT %');
-    IF expression IS NOT NULL AND NOT filled THEN
+    IF backfill IS NOT NULL AND NOT (missing AND backfill ~ tenancy.constant_pattern()) THEN
         RETURN QUERY
             SELECT format('ROW EXCLUSIVE on %s and locks on some thousand rows, for each batch', c.relation),
-                   tenancy.staged_fill(c.relation, tenant_column, expression)
+                   tenancy.staged_fill(c.relation, tenant_column, backfill)
               FROM tenancy.covered_relations(root) c JOIN pg_class r ON r.oid = c.relation
              WHERE r.relkind = 'r' AND NOT tenancy.column_is_filled(c.relation, tenant_column)
              ORDER BY c.depth, c.relation::text COLLATE "C";
@@ -65,7 +64,7 @@ BEGIN
                         SELECT f.lock, f.statement FROM tenancy.staged_foreign_key(s.relation, s.statement, s.undo, options) f WHERE s.phase = 80
                         UNION ALL
                         SELECT g.lock, g.statement FROM tenancy.staged_not_null(s.relation, s.statement, s.undo) g WHERE s.phase = 70) n
-         WHERE s.phase IN (70, 80, 90) AND s.statement IS NOT NULL
+         WHERE s.phase IN (70, 80, 90) AND s.statement NOT LIKE '% DROP NOT NULL'
          ORDER BY -s.phase, s.n;
 END
 $$;
@@ -80,7 +79,7 @@ BEGIN
     PERFORM tenancy.check_protectable(root);
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', root);
     SELECT s.statement INTO statement FROM tenancy.protect_statements(root, options) s
-     WHERE s.phase BETWEEN 40 AND 109 ORDER BY s.phase LIMIT 1;
+     WHERE s.phase BETWEEN 40 AND 109 AND s.statement NOT LIKE '% DROP NOT NULL' ORDER BY s.phase LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'table % is not ready to be protected in a moment', root USING ERRCODE = '55000',
             DETAIL = format('This is still to be done: %s', statement),
@@ -90,10 +89,6 @@ BEGIN
         EXECUTE statement;
     END LOOP;
     FOREACH statement IN ARRAY ARRAY(
-        SELECT format('DROP TRIGGER "~pg_tenancy_fill_tenant" ON %s', t.tgrelid::regclass)
-          FROM tenancy.covered_relations(root) c JOIN pg_trigger t ON t.tgrelid = c.relation
-         WHERE t.tgname = '~pg_tenancy_fill_tenant' AND t.tgparentid = 0
-        UNION ALL
         SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname)
           FROM tenancy.covered_relations(root) c JOIN pg_constraint k ON k.conrelid = c.relation
          WHERE k.conname = 'pg_tenancy_tenant_given' AND k.coninhcount = 0) LOOP
@@ -121,9 +116,7 @@ BEGIN
         RAISE EXCEPTION 'cannot rewrite keys of table % in stages', root USING ERRCODE = '0A000',
             HINT = 'Leave tenant_keys => ''report''; afterwards protect_table(..., tenant_keys => ''fix'') rewrites them, and reads the rows meanwhile.';
     END IF;
-    IF NOT EXISTS (SELECT FROM tenancy.protect_statements(root, options, backfill))
-       AND NOT EXISTS (SELECT FROM tenancy.covered_relations(root) c JOIN pg_trigger t ON t.tgrelid = c.relation
-                        WHERE t.tgname = '~pg_tenancy_fill_tenant') THEN
+    IF NOT EXISTS (SELECT FROM tenancy.protect_statements(root, options, backfill)) THEN
         RETURN format('-- %s is protected already', root);
     END IF;
     SELECT string_agg(format(E'\n-- %s. Lock: %s\n%s\n', s.n, s.lock, s.statement), '' ORDER BY s.n), max(s.n) INTO body, number

@@ -78,7 +78,7 @@ DECLARE
 BEGIN
     FOR item IN SELECT r.relation, tenancy.column_default(r.relation, options ->> 'tenant_column') AS value
                    FROM tenancy.covered_relations(root) r LOOP
-        IF item.value <> 'tenancy.current_tenant_id()' THEN
+        IF item.value <> tenancy.tenant_default(options) THEN
             RAISE NOTICE 'table %: column "%" keeps its default %', item.relation, options ->> 'tenant_column', item.value USING
                 HINT = 'Unless it gives the active tenant, INSERT must name the tenant.';
         END IF;
@@ -116,15 +116,17 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.report_protection(regclass, jsonb) IS 'Administrators only: notices of privileges that are missing or left over, kept defaults and policies, and keys that cross tenants';
 
--- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only.
+-- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only. Rows that
+-- are filled may be shared ones, which our trigger keeps as they are.
 CREATE FUNCTION tenancy.protect_table("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
         tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill text DEFAULT NULL,
         operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL)
     RETURNS boolean
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET tenancy.allow_tenant_change = on AS $$
 DECLARE
     options jsonb;
+    fill text;
     statements text[];
     statement text;
 BEGIN
@@ -133,8 +135,9 @@ BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', "table");
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
                                        tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
-    PERFORM tenancy.check_rows("table", options, backfill);
-    statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, backfill) s);
+    fill := tenancy.backfill_expression("table", options, backfill);
+    PERFORM tenancy.check_rows("table", options, fill);
+    statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, fill) s);
     FOREACH statement IN ARRAY statements LOOP
         EXECUTE statement;
     END LOOP;
@@ -153,6 +156,7 @@ CREATE FUNCTION tenancy.protect_table_sql("table" regclass, tenant_column name D
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     options jsonb;
+    fill text;
     body text;
     tag text := 'protect_table';
 BEGIN
@@ -161,13 +165,14 @@ BEGIN
     END IF;
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
                                        tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
-    PERFORM tenancy.check_rows("table", options, backfill);
+    fill := tenancy.backfill_expression("table", options, backfill);
+    PERFORM tenancy.check_rows("table", options, fill);
     IF staged THEN
         PERFORM tenancy.report_protection("table", options);
-        RETURN tenancy.staged_script("table", options, backfill);
+        RETURN tenancy.staged_script("table", options, fill);
     END IF;
     SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
-      FROM tenancy.protect_statements("table", options, backfill) s;
+      FROM tenancy.protect_statements("table", options, fill) s;
     PERFORM tenancy.report_protection("table", options);
     IF body IS NULL THEN
         RETURN format('-- %s is protected already', "table");
@@ -180,9 +185,12 @@ BEGIN
 DECLARE
     old_path text := current_setting('search_path');
     old_security text := current_setting('row_security');
+    old_change text := current_setting('tenancy.allow_tenant_change');
 BEGIN
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true);
-%2$s    PERFORM set_config('search_path', old_path, true), set_config('row_security', old_security, true);
+    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true),
+            set_config('tenancy.allow_tenant_change', 'on', true);
+%2$s    PERFORM set_config('search_path', old_path, true), set_config('row_security', old_security, true),
+            set_config('tenancy.allow_tenant_change', old_change, true);
 END
 $%1$s$;$text$, tag, body);
 END

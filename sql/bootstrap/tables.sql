@@ -37,7 +37,12 @@ COMMENT ON SCHEMA tenancy IS 'pg_tenancy: tenants, members, groups, roles, permi
 CREATE TABLE tenancy.tenants (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid()
         CONSTRAINT tenants_id_check CHECK (id <> '00000000-0000-0000-0000-000000000000'),
-    key text UNIQUE,
+    key text UNIQUE
+        CONSTRAINT tenants_key_check CHECK (key <> '' AND length(key) <= 200),
+    key_number bigint UNIQUE GENERATED ALWAYS AS (
+        CASE WHEN key ~ '^(0|-?[1-9][0-9]{0,18})$' THEN
+            CASE WHEN key::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN key::bigint END
+        END) STORED,
     slug text NOT NULL UNIQUE
         CONSTRAINT tenants_slug_check CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
     name text NOT NULL CONSTRAINT tenants_name_check CHECK (name <> '' AND length(name) <= 200),
@@ -49,11 +54,14 @@ CREATE TABLE tenancy.tenants (
     email_pattern text,
     default_roles text[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now()
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT tenants_key_id_check
+        CHECK (key !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' OR key = id::text)
 );
 COMMENT ON TABLE tenancy.tenants IS 'Tenants: the organisations, workspaces or accounts whose data is kept apart';
 COMMENT ON COLUMN tenancy.tenants.id IS 'What protected tables refer to';
-COMMENT ON COLUMN tenancy.tenants.key IS 'The key the host application uses, if it has one of its own';
+COMMENT ON COLUMN tenancy.tenants.key IS 'The key the host application uses, if it has one of its own, as text. One that looks like a uuid must be the tenant''s own id, so that a text names one tenant';
+COMMENT ON COLUMN tenancy.tenants.key_number IS 'The key as a number, if it is one as Postgres writes a bigint: what columns of type bigint and integer refer to';
 COMMENT ON COLUMN tenancy.tenants.slug IS 'Short name, 1 to 63 of a-z, 0-9 and dash, no dash at the ends';
 COMMENT ON COLUMN tenancy.tenants.name IS 'Name shown to people';
 COMMENT ON COLUMN tenancy.tenants.status IS 'active; read_only: only permissions named *.read hold; suspended: every check denies; archived: as suspended, and only operators see it';

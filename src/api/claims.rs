@@ -1,6 +1,5 @@
 //! The token's content, for policies that ask for more than identity, and what else is answered as text.
 
-use crate::cache;
 use crate::pg::call::{Call, LONGEST_NAME};
 use crate::pg::function::{Reply, export};
 use crate::pg::varlena::Varlena;
@@ -56,7 +55,7 @@ fn operator_access(call: &mut Call) -> Reply {
 
 /// What the host application calls the active tenant.
 fn current_tenant_key(call: &mut Call) -> Reply {
-    answer(call, None, |identity| cache::tenant_key(identity.tenant()?))
+    answer(call, None, |identity| identity.access.key(identity.tenant()?).map(|key| key.to_string()))
 }
 
 /// The value at a path such as `app_metadata.tenant_id`.

@@ -141,11 +141,18 @@ fn about_tenant(identity: &Identity, findings: &mut Vec<Finding>) {
                 }
             },
         ),
-        Verdict::NotAUuid => say(
+        Verdict::Unreadable => say(
             findings,
             topic,
-            format!("none: the {source} is not a uuid"),
+            format!("none: the {source} is neither text nor a whole number"),
             "The first source present decides.",
+        ),
+        Verdict::UnknownKey => say(
+            findings,
+            topic,
+            format!("none: the {source} names no tenant that the user is a member of"),
+            "It is neither a uuid nor the key of one of his tenants. The first source present decides; the next is \
+             not tried.",
         ),
         Verdict::NotAMember(tenant) => say(
             findings,

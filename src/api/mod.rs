@@ -9,6 +9,7 @@ mod email;
 mod hook;
 pub(crate) mod identity;
 mod memberships;
+mod naming;
 mod profiles;
 mod projection;
 mod reach;

@@ -1,32 +1,65 @@
 //! What operators reach on tables that were protected for them too: beyond what members reach, all tenants.
 
 use super::checks::Asked;
+use super::naming::{ByBigint, ById, ByInteger, ByText, Naming};
 use crate::cache;
-use crate::pg::array;
 use crate::pg::call::Call;
 use crate::pg::function::{Reply, export, nothing};
 use crate::rbac::Id;
+use crate::rbac::access::AccessMap;
+use crate::rbac::keys::Name;
 use crate::rbac::question::{Question, Topic};
 use crate::rbac::reach::Reach;
 use crate::session::identity::Identity;
 use crate::session::site::Site;
 use std::rc::Rc;
 
-export! {
-    pg_finfo_tenancy_is_member_or_operator, tenancy_is_member_or_operator =>
-        recall, |call| answer(call, Topic::MemberOrOperator);
-    pg_finfo_tenancy_is_active_or_operator, tenancy_is_active_or_operator =>
-        recall, |call| answer(call, Topic::ActiveOrOperator);
-    pg_finfo_tenancy_tenant_ids_or_all, tenancy_tenant_ids_or_all =>
-        nothing, |call| ids(call, Topic::MemberOrOperator);
-    pg_finfo_tenancy_active_tenant_or_all, tenancy_active_tenant_or_all =>
-        nothing, |call| ids(call, Topic::ActiveOrOperator);
+/// The checks and the sets, for each way to name a tenant.
+macro_rules! export_reach {
+    ($naming:ident: $($info:ident, $symbol:ident => $kind:ident $topic:ident;)*) => {
+        $(export_reach! { @$kind $naming, $info, $symbol, $topic })*
+    };
+    (@check $naming:ident, $info:ident, $symbol:ident, $topic:ident) => {
+        export! { $info, $symbol => recall::<$naming>, |call| answer::<$naming>(call, Topic::$topic); }
+    };
+    (@set $naming:ident, $info:ident, $symbol:ident, $topic:ident) => {
+        export! { $info, $symbol => nothing, |call| set::<$naming>(call, Topic::$topic); }
+    };
+}
+
+export_reach! { ById:
+    pg_finfo_tenancy_is_member_or_operator, tenancy_is_member_or_operator => check MemberOrOperator;
+    pg_finfo_tenancy_is_active_or_operator, tenancy_is_active_or_operator => check ActiveOrOperator;
+    pg_finfo_tenancy_tenant_ids_or_all, tenancy_tenant_ids_or_all => set MemberOrOperator;
+    pg_finfo_tenancy_active_tenant_or_all, tenancy_active_tenant_or_all => set ActiveOrOperator;
+}
+
+export_reach! { ByBigint:
+    pg_finfo_tenancy_is_member_or_operator_bigint, tenancy_is_member_or_operator_bigint => check MemberOrOperator;
+    pg_finfo_tenancy_is_active_or_operator_bigint, tenancy_is_active_or_operator_bigint => check ActiveOrOperator;
+    pg_finfo_tenancy_tenant_ids_or_all_bigint, tenancy_tenant_ids_or_all_bigint => set MemberOrOperator;
+    pg_finfo_tenancy_active_tenant_or_all_bigint, tenancy_active_tenant_or_all_bigint => set ActiveOrOperator;
+}
+
+export_reach! { ByInteger:
+    pg_finfo_tenancy_is_member_or_operator_integer, tenancy_is_member_or_operator_integer => check MemberOrOperator;
+    pg_finfo_tenancy_is_active_or_operator_integer, tenancy_is_active_or_operator_integer => check ActiveOrOperator;
+    pg_finfo_tenancy_tenant_ids_or_all_integer, tenancy_tenant_ids_or_all_integer => set MemberOrOperator;
+    pg_finfo_tenancy_active_tenant_or_all_integer, tenancy_active_tenant_or_all_integer => set ActiveOrOperator;
+}
+
+export_reach! { ByText:
+    pg_finfo_tenancy_is_member_or_operator_text, tenancy_is_member_or_operator_text => check MemberOrOperator;
+    pg_finfo_tenancy_is_active_or_operator_text, tenancy_is_active_or_operator_text => check ActiveOrOperator;
+    pg_finfo_tenancy_tenant_ids_or_all_text, tenancy_tenant_ids_or_all_text => set MemberOrOperator;
+    pg_finfo_tenancy_active_tenant_or_all_text, tenancy_active_tenant_or_all_text => set ActiveOrOperator;
 }
 
 /// What a row's tenant is compared with.
 enum Known {
     All,
-    One(Option<Id>),
+    /// The active tenant, and the memberships that know its key.
+    One(Option<(Id, Rc<AccessMap>)>),
     Members(Asked),
 }
 
@@ -38,10 +71,10 @@ impl Default for Known {
 
 impl Known {
     #[inline(always)]
-    fn admits(&self, tenant: &Id) -> bool {
+    fn admits(&self, tenant: impl Name) -> bool {
         match self {
             Self::All => true,
-            Self::One(one) => one.as_ref() == Some(tenant),
+            Self::One(one) => one.as_ref().is_some_and(|(one, access)| tenant.is(one, access)),
             Self::Members(asked) => asked.admits(tenant),
         }
     }
@@ -52,43 +85,43 @@ fn reach(call: &Call, index: usize, topic: Topic, identity: &Identity) -> Reach 
 }
 
 #[inline(always)]
-fn recall(call: &Call) -> Option<Reply> {
-    let tenant = call.uuid(0)?;
+fn recall<N: Naming>(call: &Call) -> Option<Reply> {
+    let tenant = N::recall(call)?;
     Site::<Known>::recall(call, Some(1)).map(|known| Reply::Bool(known.admits(tenant)))
 }
 
-fn answer(call: &mut Call, topic: Topic) -> Reply {
-    let Some(tenant) = call.uuid(0) else { return Reply::Null };
-    if call.is_null(1) {
+fn answer<N: Naming>(call: &mut Call, topic: Topic) -> Reply {
+    if call.is_null(0) || call.is_null(1) {
         return Reply::Null;
     }
     let argument = call.copy();
+    let tenant = N::read(&argument);
     let update = |known: &mut Known, identity: &Rc<Identity>| {
         *known = match reach(&argument, 1, topic, identity) {
             Reach::All => Known::All,
-            Reach::One(one) => Known::One(one),
+            Reach::One(one) => Known::One(one.map(|one| (one, Rc::clone(&identity.access)))),
             Reach::Where(question) => Known::Members(Asked::new(&identity.access, question)),
         };
     };
-    Reply::Bool(Site::renew(call, Some(1), update, |known| known.admits(tenant)))
+    Reply::Bool(Site::renew(call, Some(1), update, |known| tenant.is_some_and(|tenant| known.admits(tenant))))
 }
 
 /// The same as a set, for an index to be searched by. An operator's is read from the table at each execution.
-fn ids(call: &mut Call, topic: Topic) -> Reply {
+fn set<N: Naming>(call: &mut Call, topic: Topic) -> Reply {
     if call.is_null(0) {
         return Reply::Null;
     }
-    if let Some(ids) = Site::<Vec<Id>>::recall(call, Some(0)) {
-        return Reply::Datum(array::of_uuids(ids));
+    if let Some(set) = Site::<Vec<N::Element>>::recall(call, Some(0)) {
+        return Reply::Datum(N::array(set));
     }
     let argument = call.copy();
-    let update = |ids: &mut Vec<Id>, identity: &Rc<Identity>| {
-        *ids = match reach(&argument, 0, topic, identity) {
-            Reach::All => cache::all_tenants(),
-            Reach::One(one) => one.into_iter().collect(),
+    let update = |set: &mut Vec<N::Element>, identity: &Rc<Identity>| {
+        *set = match reach(&argument, 0, topic, identity) {
+            Reach::All => N::all(cache::all_tenants()),
+            Reach::One(one) => N::all(one.into_iter().map(|id| (id, identity.access.key(&id))).collect()),
             Reach::Where(Question::Never) => Vec::new(),
-            Reach::Where(question) => identity.access.tenants_where(&question),
+            Reach::Where(question) => N::set(&identity.access, &question),
         };
     };
-    Reply::Datum(Site::renew(call, Some(0), update, |ids| array::of_uuids(ids)))
+    Reply::Datum(Site::renew(call, Some(0), update, |set| N::array(set)))
 }

@@ -54,16 +54,6 @@ pub fn each_access(users: &[Id], mut each: impl FnMut(&Id, &AccessMap)) {
     }
 }
 
-/// The tenant's key in the host application, if it has one.
-pub fn tenant_key(tenant: &Id) -> Option<String> {
-    let tables = Tables::open()?;
-    let t = &tables.tenants;
-    let snapshot = CatalogSnapshot::take(t.table.oid());
-    let mut key = None;
-    t.table.read(&snapshot, Some((t.id, tenant)), |row| key = row.text(t.key).map(str::to_owned));
-    key
-}
-
 /// The role hierarchy, by senior role.
 pub fn junior_edges() -> HashMap<Id, Vec<Id>> {
     let mut edges: HashMap<Id, Vec<Id>> = HashMap::new();
@@ -121,15 +111,17 @@ pub fn direct_grants_of(user: &Id, role: &Id) -> i64 {
     count
 }
 
-/// Every tenant, of whatever status, in order of id.
-pub fn all_tenants() -> Vec<Id> {
+/// Every tenant, of whatever status, and what the host calls it, in order of id.
+pub fn all_tenants() -> Vec<(Id, Option<Rc<str>>)> {
     let Some(tables) = Tables::open() else { return Vec::new() };
     let t = &tables.tenants;
     let snapshot = CatalogSnapshot::take(t.table.oid());
-    let mut ids = Vec::new();
-    t.table.read(&snapshot, None, |row| ids.extend(row.uuid(t.id)));
-    ids.sort_unstable();
-    ids
+    let mut tenants = Vec::new();
+    t.table.read(&snapshot, None, |row| {
+        tenants.extend(row.uuid(t.id).map(|id| (id, row.text(t.key).map(Rc::from))));
+    });
+    tenants.sort_unstable();
+    tenants
 }
 
 /// When the user's write access as an operator ends, by the table: the greatest moment if never, `None` if he has none

@@ -24,7 +24,7 @@ pub use holders::{Kind, reached};
 pub use layout::missing_signals;
 pub use lookups::{
     all_tenants, direct_grants_of, each_access, explain, junior_edges, operator_until, role_closure,
-    role_tenant, roles_named, tenant_key,
+    role_tenant, roles_named,
 };
 
 /// Where everything of ours is. Administrators alone can put something there.

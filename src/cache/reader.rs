@@ -102,11 +102,10 @@ impl Tables {
         t.table.read(snapshot, Some((t.user_id, user)), |row| {
             let Some(tenant) = row.uuid(t.tenant_id) else { return };
             let active = row.text(t.status) == Some("active");
-            let membership =
-                Membership { tenant, tenant_status: TenantStatus::Archived, active, assigned: Vec::new() };
-            memberships.insert(tenant, membership);
+            let (tenant_status, assigned) = (TenantStatus::Archived, Vec::new());
+            memberships.insert(tenant, Membership { tenant, key: None, tenant_status, active, assigned });
         });
-        self.tenant_statuses(snapshot, &mut memberships);
+        self.read_tenants(snapshot, &mut memberships);
         self.direct_grants(user, snapshot, &mut memberships, &mut expiry);
         self.group_grants(user, snapshot, &mut memberships);
         let operator = self.operator(user, snapshot, &mut expiry);
@@ -115,25 +114,28 @@ impl Tables {
         Grants { memberships, roles: HashMap::new(), operator, chosen, next_expiry: expiry.next }
     }
 
-    fn tenant_statuses(&self, snapshot: &CatalogSnapshot, memberships: &mut IdMap<Membership>) {
+    fn read_tenants(&self, snapshot: &CatalogSnapshot, memberships: &mut IdMap<Membership>) {
         // A row of tenants is rarely shorter, and to find one by its id takes as long as to read this many on.
         const BYTES_PER_ROW: usize = 120;
         const ROWS_PER_SEARCH: usize = 8;
         let t = &self.tenants;
-        let status = |row: &Row| TenantStatus::parse(row.text(t.status).unwrap_or_default());
+        let read = |row: &Row, membership: &mut Membership| {
+            membership.tenant_status = TenantStatus::parse(row.text(t.status).unwrap_or_default());
+            membership.key = row.text(t.key).map(str::to_owned);
+        };
         if memberships.len() > ROWS_PER_SEARCH
             && memberships.len() * ROWS_PER_SEARCH > t.table.estimated_rows(BYTES_PER_ROW)
         {
             t.table.read(snapshot, None, |row| {
                 if let Some(membership) = row.uuid(t.id).and_then(|id| memberships.get_mut(&id)) {
-                    membership.tenant_status = status(row);
+                    read(row, membership);
                 }
             });
             return;
         }
         for membership in memberships.values_mut() {
             let tenant = membership.tenant;
-            t.table.read(snapshot, Some((t.id, &tenant)), |row| membership.tenant_status = status(row));
+            t.table.read(snapshot, Some((t.id, &tenant)), |row| read(row, membership));
         }
     }
 

@@ -14,21 +14,33 @@ const OPERATOR_CLAIM: &str = "app_metadata.tenant_access";
 const TENANTS_CLAIM: &str = "app_metadata.tenants";
 
 /// A tenant named by a setting, header or claim: named well or badly, it is named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     Absent,
-    NotAUuid,
+    /// Neither text nor a whole number.
+    Unreadable,
     Tenant(Id),
+    /// What the host calls it.
+    Key(String),
 }
 
 impl Hint {
+    /// No key has the form of a uuid but the tenant's own id.
     pub fn parse(text: &str) -> Self {
-        parse_id(text).map_or(Self::NotAUuid, Self::Tenant)
+        parse_id(text).map_or_else(|| Self::Key(text.to_owned()), Self::Tenant)
     }
 
-    pub fn id(self) -> Option<Id> {
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::String(text) => Self::parse(text),
+            Value::Number(number) => number.as_i64().map_or(Self::Unreadable, |n| Self::Key(n.to_string())),
+            _ => Self::Unreadable,
+        }
+    }
+
+    pub fn id(&self) -> Option<Id> {
         match self {
-            Self::Tenant(id) => Some(id),
+            Self::Tenant(id) => Some(*id),
             _ => None,
         }
     }
@@ -60,11 +72,7 @@ enum Word {
 
 impl Principal {
     pub fn read(token: &Token, paths: &ClaimPaths) -> Self {
-        let tenant = match path::first(token.value(), &paths.tenant) {
-            None => Hint::Absent,
-            Some(Value::String(text)) => Hint::parse(text),
-            Some(_) => Hint::NotAUuid,
-        };
+        let tenant = path::first(token.value(), &paths.tenant).map_or(Hint::Absent, Hint::of);
         let permissions = words(path::first(token.value(), &paths.permission));
         Self {
             // The nil uuid is nobody's.

@@ -58,6 +58,18 @@ impl<'c> Call<'c> {
         self.argument(index).map(|datum| unsafe { &*datum.cast_mut_ptr::<[u8; 16]>() })
     }
 
+    /// Argument of type bigint.
+    #[inline(always)]
+    pub fn bigint(&self, index: usize) -> Option<i64> {
+        self.argument(index).map(|datum| datum.value() as i64)
+    }
+
+    /// Argument of type integer.
+    #[inline(always)]
+    pub fn integer(&self, index: usize) -> Option<i32> {
+        self.argument(index).map(|datum| datum.value() as i32)
+    }
+
     /// Argument of variable length as it lies in memory, header and all, if it lies there whole.
     #[inline]
     pub fn bytes(&self, index: usize) -> Option<&'c [u8]> {
@@ -71,6 +83,15 @@ impl<'c> Call<'c> {
     pub fn text(&self, index: usize) -> Option<&'c [u8]> {
         // SAFETY: declared text in SQL; datum and any detoasted copy outlive the call.
         self.argument(index).map(|datum| unsafe { function::text_bytes(datum) })
+    }
+
+    /// The same, if it lies in memory whole: nothing is raised or allocated.
+    #[inline]
+    pub fn plain_text(&self, index: usize) -> Option<&'c [u8]> {
+        // SAFETY: declared text in SQL; what is plain is not copied.
+        self.argument(index).and_then(|datum| unsafe {
+            function::plain_bytes(datum).map(|_| function::text_bytes(datum))
+        })
     }
 
     /// Argument of type text that names something. What is longer than any name is answered as the empty

@@ -136,3 +136,13 @@ pub fn palloc_uuid(id: &[u8; 16]) -> Datum {
         Datum::from(copy)
     }
 }
+
+/// A text in the current memory context.
+pub fn palloc_text(text: &str) -> Datum {
+    // SAFETY: copies so many bytes (utils/adt/varlena.c); an array of that length would not have fitted into a datum
+    // either.
+    unsafe {
+        let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
+        Datum::from(pg_sys::cstring_to_text_with_len(text.as_ptr().cast(), length))
+    }
+}

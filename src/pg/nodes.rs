@@ -6,8 +6,62 @@ use pgrx::pg_sys::{self, NodeTag, Oid};
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
-/// `uuid = uuid`, whose OID pg_operator.dat fixes.
-const UUID_EQUALS: u32 = 2972;
+/// A type by which columns name tenants, with its equality: the OIDs that pg_type.dat, pg_operator.dat and pg_proc.dat fix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantType {
+    Uuid,
+    Bigint,
+    Integer,
+    Text,
+}
+
+impl TenantType {
+    const ALL: [Self; 4] = [Self::Uuid, Self::Bigint, Self::Integer, Self::Text];
+
+    pub fn oid(self) -> Oid {
+        match self {
+            Self::Uuid => pg_sys::UUIDOID,
+            Self::Bigint => pg_sys::INT8OID,
+            Self::Integer => pg_sys::INT4OID,
+            Self::Text => pg_sys::TEXTOID,
+        }
+    }
+
+    fn array(self) -> Oid {
+        match self {
+            Self::Uuid => pg_sys::UUIDARRAYOID,
+            Self::Bigint => pg_sys::INT8ARRAYOID,
+            Self::Integer => pg_sys::INT4ARRAYOID,
+            Self::Text => pg_sys::TEXTARRAYOID,
+        }
+    }
+
+    fn equals(self) -> Oid {
+        Oid::from(match self {
+            Self::Uuid => 2972,
+            Self::Bigint => 410,
+            Self::Integer => 96,
+            Self::Text => 98,
+        })
+    }
+
+    fn equals_function(self) -> Oid {
+        Oid::from(match self {
+            Self::Uuid => pg_sys::F_UUID_EQ,
+            Self::Bigint => pg_sys::F_INT8EQ,
+            Self::Integer => pg_sys::F_INT4EQ,
+            Self::Text => pg_sys::F_TEXTEQ,
+        })
+    }
+}
+
+/// `integer = bigint` and `bigint = integer`.
+const MIXED_EQUALS: [u32; 2] = [15, 416];
+
+fn is_equality(operator: Oid) -> bool {
+    TenantType::ALL.iter().any(|of| of.equals() == operator)
+        || MIXED_EQUALS.iter().any(|mixed| Oid::from(*mixed) == operator)
+}
 
 /// An expression that lives as long as the planner's memory of this query.
 #[derive(Clone, Copy)]
@@ -68,6 +122,10 @@ impl<'p> Expr<'p> {
         if self.is(NodeTag::T_FuncExpr) {
             return self.as_function_of_columns();
         }
+        if self.is(NodeTag::T_RelabelType) {
+            // SAFETY: the tag says RelabelType: varchar taken for text, which the same index serves.
+            return unsafe { Self::new((*self.raw.cast::<pg_sys::RelabelType>()).arg.cast()) }?.as_variable();
+        }
         if !self.is(NodeTag::T_Var) {
             return None;
         }
@@ -117,8 +175,8 @@ impl<'p> Expr<'p> {
         }
     }
 
-    /// Both sides of `x = y` or `x = ANY (y)`, of uuids.
-    fn as_uuid_comparison(self) -> Option<(Expr<'p>, Expr<'p>)> {
+    /// Both sides of `x = y` or `x = ANY (y)`, of types that name tenants.
+    fn as_comparison(self) -> Option<(Expr<'p>, Expr<'p>)> {
         // SAFETY: the tags say which node it is; both hold a list of two arguments.
         let (operator, arguments) = unsafe {
             if self.is(NodeTag::T_OpExpr) {
@@ -131,13 +189,13 @@ impl<'p> Expr<'p> {
                 return None;
             }
         };
-        (operator == Oid::from(UUID_EQUALS)).then_some((*arguments.first()?, *arguments.get(1)?))
+        is_equality(operator).then_some((*arguments.first()?, *arguments.get(1)?))
     }
 
     /// The column that must equal this expression's other side for it to be true: `column = x`, or
     /// `column = ANY (x)`, with an x that is fixed.
     pub fn as_equality(self) -> Option<Variable<'p>> {
-        let (left, right) = self.as_uuid_comparison()?;
+        let (left, right) = self.as_comparison()?;
         match (left.as_variable(), right.as_variable()) {
             (Some(column), None) if right.is_fixed() => Some(column),
             (None, Some(column)) if left.is_fixed() => Some(column),
@@ -147,7 +205,7 @@ impl<'p> Expr<'p> {
 
     /// The column and the array of `column = ANY (array)`.
     pub fn as_equals_any(self) -> Option<(Variable<'p>, Expr<'p>)> {
-        let (left, right) = self.as_uuid_comparison().filter(|_| self.is(NodeTag::T_ScalarArrayOpExpr))?;
+        let (left, right) = self.as_comparison().filter(|_| self.is(NodeTag::T_ScalarArrayOpExpr))?;
         Some((left.as_variable()?, right))
     }
 
@@ -157,10 +215,15 @@ impl<'p> Expr<'p> {
         unsafe { pg_sys::equal(self.raw.cast(), other.raw.cast()) }
     }
 
-    /// `self = ANY (array)`, if equality of uuids is an operator of this family.
-    pub fn equals_any(self, array: Expr<'p>, family: Oid) -> Option<Expr<'p>> {
-        // SAFETY: a syscache lookup.
-        if !unsafe { pg_sys::op_in_opfamily(Oid::from(UUID_EQUALS), family) } {
+    /// `self = ANY (array)`, for an index of this operator family and collation, if equality of the type is of the family
+    /// and exact: under a nondeterministic collation other texts are equal too.
+    pub fn equals_any(self, of: TenantType, array: Expr<'p>, family: Oid, collation: Oid) -> Option<Expr<'p>> {
+        // SAFETY: syscache lookups.
+        let is_exact = unsafe {
+            pg_sys::op_in_opfamily(of.equals(), family)
+                && (collation == Oid::INVALID || pg_sys::get_collation_isdeterministic(collation))
+        };
+        if !is_exact {
             return None;
         }
         // SAFETY: a zeroed node of this size with its tag, as makeNode makes; the arguments are nodes.
@@ -168,13 +231,20 @@ impl<'p> Expr<'p> {
             let node =
                 pg_sys::palloc0(size_of::<pg_sys::ScalarArrayOpExpr>()).cast::<pg_sys::ScalarArrayOpExpr>();
             (*node).xpr.type_ = NodeTag::T_ScalarArrayOpExpr;
-            (*node).opno = Oid::from(UUID_EQUALS);
-            (*node).opfuncid = Oid::from(pg_sys::F_UUID_EQ);
+            (*node).opno = of.equals();
+            (*node).opfuncid = of.equals_function();
             (*node).useOr = true;
+            (*node).inputcollid = collation;
             (*node).args = make_list(&[self, array]);
             (*node).location = -1;
             Some(Expr { raw: node.cast(), during: PhantomData })
         }
+    }
+
+    /// NULL of this type.
+    pub fn null(of: TenantType) -> Option<Expr<'p>> {
+        // SAFETY: makes a node in the planner's memory.
+        unsafe { Self::new(pg_sys::makeNullConst(of.oid(), -1, Oid::INVALID).cast()) }
     }
 }
 
@@ -196,10 +266,10 @@ impl<'p> FunctionCall<'p> {
     }
 }
 
-/// What a function of a schema is called, and whether its first argument is a uuid.
+/// What a function of a schema is called, and the type of its first argument, if that can name a tenant.
 pub struct Signature {
     pub name: String,
-    pub first_is_uuid: bool,
+    pub first: Option<TenantType>,
 }
 
 /// `None` for a function of another schema: names alone identify nothing.
@@ -214,13 +284,18 @@ pub fn signature(function: Oid, schema: Oid) -> Option<Signature> {
         }
         let name = CStr::from_ptr(name).to_str().ok()?.to_owned();
         pg_sys::get_func_signature(function, &raw mut types, &raw mut count);
-        let first_is_uuid = count > 0 && *types == pg_sys::UUIDOID;
-        Some(Signature { name, first_is_uuid })
+        let first = TenantType::ALL.into_iter().find(|of| count > 0 && *types == of.oid());
+        Some(Signature { name, first })
     }
 }
 
-/// A call of the function of that schema that takes these arguments, of these types, and gives uuid[].
-pub fn uuid_array_call<'p>(schema: Oid, name: &CStr, arguments: &[(Expr<'p>, Oid)]) -> Option<Expr<'p>> {
+/// A call of the function of that schema that takes these arguments, of these types, and gives an array.
+pub fn array_call<'p>(
+    schema: Oid,
+    name: &CStr,
+    arguments: &[(Expr<'p>, Oid)],
+    of: TenantType,
+) -> Option<Expr<'p>> {
     let types: Vec<Oid> = arguments.iter().map(|(_, type_oid)| *type_oid).collect();
     let nodes: Vec<Expr> = arguments.iter().map(|(node, _)| *node).collect();
     let function = scan::function(name, &types, schema)?;
@@ -228,9 +303,9 @@ pub fn uuid_array_call<'p>(schema: Oid, name: &CStr, arguments: &[(Expr<'p>, Oid
     let call = unsafe {
         pg_sys::makeFuncExpr(
             function,
-            pg_sys::UUIDARRAYOID,
+            of.array(),
             make_list(&nodes),
-            Oid::INVALID,
+            if of == TenantType::Text { pg_sys::DEFAULT_COLLATION_OID } else { Oid::INVALID },
             Oid::INVALID,
             pg_sys::CoercionForm::COERCE_EXPLICIT_CALL,
         )

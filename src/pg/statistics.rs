@@ -1,15 +1,21 @@
-//! What ANALYZE knows of a uuid column.
+//! What ANALYZE knows of a column that names tenants.
 
 use super::nodes::Expr;
 use pgrx::pg_sys;
 use std::ffi::c_int;
+
+pub enum Value {
+    Uuid([u8; 16]),
+    Number(i64),
+    Text(String),
+}
 
 pub struct Statistics {
     /// Distinct values, at least one.
     pub distinct: f64,
     pub null_fraction: f64,
     /// The most common values, each with its part of all rows.
-    pub common: Vec<([u8; 16], f64)>,
+    pub common: Vec<(Value, f64)>,
 }
 
 impl Statistics {
@@ -38,11 +44,11 @@ impl Statistics {
 }
 
 /// # Safety
-/// `tuple` is of pg_statistic and about a column of type uuid.
-unsafe fn common_values(tuple: &mut pg_sys::HeapTupleData) -> Vec<([u8; 16], f64)> {
+/// `tuple` is of pg_statistic.
+unsafe fn common_values(tuple: &mut pg_sys::HeapTupleData) -> Vec<(Value, f64)> {
     let mut slot = pg_sys::AttStatsSlot::default();
-    // SAFETY: the caller's promise; a slot found holds so many values and numbers until it is freed. The values
-    // of a uuid column are sixteen bytes by reference.
+    // SAFETY: the caller's promise; a slot found holds so many values, of the type it names, and numbers until it is
+    // freed.
     unsafe {
         let found = pg_sys::get_attstatsslot(
             &raw mut slot,
@@ -51,14 +57,32 @@ unsafe fn common_values(tuple: &mut pg_sys::HeapTupleData) -> Vec<([u8; 16], f64
             pg_sys::Oid::INVALID,
             (pg_sys::ATTSTATSSLOT_VALUES | pg_sys::ATTSTATSSLOT_NUMBERS) as c_int,
         );
-        if !found || slot.valuetype != pg_sys::UUIDOID {
+        if !found {
             return Vec::new();
         }
         let count = usize::try_from(slot.nvalues.min(slot.nnumbers)).unwrap_or(0);
         let common = (0..count)
-            .map(|i| (*(*slot.values.add(i)).cast_mut_ptr::<[u8; 16]>(), f64::from(*slot.numbers.add(i))))
+            .filter_map(|i| Some((value(*slot.values.add(i), slot.valuetype)?, f64::from(*slot.numbers.add(i)))))
             .collect();
         pg_sys::free_attstatsslot(&raw mut slot);
         common
+    }
+}
+
+/// # Safety
+/// `datum` is not NULL and of that type.
+unsafe fn value(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> Option<Value> {
+    // SAFETY: the caller's promise: sixteen bytes by reference, a number by value, or a varlena.
+    unsafe {
+        match type_oid {
+            pg_sys::UUIDOID => Some(Value::Uuid(*datum.cast_mut_ptr::<[u8; 16]>())),
+            pg_sys::INT8OID => Some(Value::Number(datum.value() as i64)),
+            pg_sys::INT4OID => Some(Value::Number(i64::from(datum.value() as i32))),
+            pg_sys::TEXTOID | pg_sys::VARCHAROID => {
+                let text = std::str::from_utf8(super::function::text_bytes(datum)).ok()?;
+                Some(Value::Text(text.to_owned()))
+            }
+            _ => None,
+        }
     }
 }

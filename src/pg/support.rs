@@ -129,6 +129,11 @@ impl<'p> IndexCondition<'p> {
         unsafe { (*self.raw).opfamily }
     }
 
+    pub fn collation(&self) -> Oid {
+        // SAFETY: a valid request.
+        unsafe { (*self.raw).indexcollation }
+    }
+
     /// The index is to be searched by exactly this condition.
     pub fn answer(self, condition: Expr<'p>) -> Reply {
         super::plan::condition_given();

@@ -17,7 +17,7 @@ pub fn index_condition(request: IndexCondition) -> Option<Reply> {
     if !request.takes_arrays() || !is_chosen(predicate, planning) {
         return None;
     }
-    let condition = predicate.tenant.equals_any(predicate.set()?, request.family())?;
+    let condition = predicate.condition(request.family(), request.collation())?;
     Some(request.answer(condition))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{SETS, topic_of};
 use crate::cache::SCHEMA;
-use crate::pg::nodes::{self, Expr, FunctionCall, Identity, Known, Variable};
+use crate::pg::nodes::{self, Expr, FunctionCall, Identity, Known, TenantType, Variable};
 use crate::pg::scan;
 use crate::pg::support::{Planning, Selectivity};
 use crate::rbac::question::Topic;
@@ -18,6 +18,8 @@ pub struct Predicate<'p> {
     pub identity: Identity,
     pub tenant: Expr<'p>,
     pub column: Variable<'p>,
+    /// What the column names tenants by.
+    of: TenantType,
     topic: Topic,
     argument: Option<Expr<'p>>,
     schema: Oid,
@@ -38,13 +40,14 @@ impl<'p> Predicate<'p> {
         let tenant = *arguments.first()?;
         let column = tenant.as_variable()?;
         let schema = scan::schema(SCHEMA)?;
-        let signature = nodes::signature(function, schema).filter(|signature| signature.first_is_uuid)?;
+        let signature = nodes::signature(function, schema)?;
+        let of = signature.first?;
         let topic = topic_of(&signature.name)?;
         let argument = arguments.get(1).copied();
         if argument.is_some_and(|argument| !argument.is_fixed()) {
             return None;
         }
-        Some(Self { identity, tenant, column, topic, argument, schema })
+        Some(Self { identity, tenant, column, of, topic, argument, schema })
     }
 
     /// What the planner knows of the column besides, once it has sorted the conditions on the relation: the predicates
@@ -65,13 +68,21 @@ impl<'p> Predicate<'p> {
     }
 
     /// The call that gives all tenants for which this one says yes, if there is such a function.
-    pub fn set(self) -> Option<Expr<'p>> {
+    fn set(self) -> Option<Expr<'p>> {
         let type_oid = match self.topic {
             Topic::AnyPermission | Topic::AllPermissions => pg_sys::TEXTARRAYOID,
             _ => pg_sys::TEXTOID,
         };
-        let arguments: Vec<_> = self.argument.into_iter().map(|argument| (argument, type_oid)).collect();
-        nodes::uuid_array_call(self.schema, self.set_name()?, &arguments)
+        let mut arguments: Vec<_> = self.argument.into_iter().map(|argument| (argument, type_oid)).collect();
+        if self.of != TenantType::Uuid {
+            arguments.push((Expr::null(self.of)?, self.of.oid()));
+        }
+        nodes::array_call(self.schema, self.set_name()?, &arguments, self.of)
+    }
+
+    /// The same as `column = ANY (set)`, for an index of this operator family and collation.
+    pub fn condition(self, family: Oid, collation: Oid) -> Option<Expr<'p>> {
+        self.tenant.equals_any(self.of, self.set()?, family, collation)
     }
 
     pub fn is_member(self) -> bool {
@@ -81,8 +92,8 @@ impl<'p> Predicate<'p> {
     /// Whether this says yes for every tenant of the set that the call gives.
     pub fn admits_set(self, call: FunctionCall<'p>) -> bool {
         let Some(topic) = topic_of_set(call) else { return false };
-        let same_argument = match (self.argument, call.arguments().first()) {
-            (Some(own), Some(other)) => own.equals(*other),
+        let same_argument = match (self.argument, set_argument(topic, call)) {
+            (Some(own), Some(other)) => own.equals(other),
             (own, other) => own.is_none() && other.is_none(),
         };
         // Operators are members of few of the tenants that they reach.
@@ -102,8 +113,13 @@ const MOST: usize = 1_000_000;
 pub fn size_of_set<'p>(call: FunctionCall<'p>, planning: Planning<'p>) -> Option<usize> {
     let topic = topic_of_set(call)?;
     let user = present();
-    let reach = reach(topic, call.arguments().first().copied(), planning, &user)?;
+    let reach = reach(topic, set_argument(topic, call), planning, &user)?;
     Some(Reach::count(&[reach], &user.access).unwrap_or(MOST))
+}
+
+/// What a set is asked for: its first argument, unless that only chooses the type.
+fn set_argument<'p>(topic: Topic, call: FunctionCall<'p>) -> Option<Expr<'p>> {
+    call.arguments().first().copied().filter(|_| topic != Topic::Member)
 }
 
 /// The topic of a function that gives a set.

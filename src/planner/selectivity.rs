@@ -2,7 +2,7 @@
 
 use super::predicate::{Predicate, present};
 use crate::pg::function::Reply;
-use crate::pg::statistics::Statistics;
+use crate::pg::statistics::{Statistics, Value};
 use crate::pg::support::Selectivity;
 use crate::rbac::access::AccessMap;
 use crate::rbac::reach::Reach;
@@ -38,7 +38,12 @@ fn part(reaches: &[Reach], access: &AccessMap, statistics: &Statistics) -> f64 {
     let (mut common, mut admitted, mut matched) = (0.0, 0.0, 0);
     for (tenant, fraction) in &statistics.common {
         common += fraction;
-        if reaches.iter().all(|reach| reach.admits(tenant, access.member(tenant))) {
+        let admits = |reach: &Reach| match tenant {
+            Value::Uuid(id) => reach.admits(id, access),
+            Value::Number(number) => reach.admits(*number, access),
+            Value::Text(text) => reach.admits(text.as_str(), access),
+        };
+        if reaches.iter().all(admits) {
             admitted += fraction;
             matched += 1;
         }

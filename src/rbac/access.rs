@@ -1,6 +1,7 @@
 //! What one user may do, resolved: a bitset of permissions and two sets of role names per tenant.
 
 use super::Id;
+use super::keys::{Keys, Name};
 use super::bitset::BitSet;
 use super::catalogue::Catalogue;
 use super::grants::OperatorAccess;
@@ -76,6 +77,8 @@ pub struct AccessMap {
     tenants: IdMap<u32>,
     /// The same where it is one: most users are members of one tenant, and comparing is less than hashing.
     sole: Option<(Id, u32)>,
+    /// What the host calls them, where it has keys of its own.
+    pub(super) keys: Keys,
     /// Each distinct access once.
     kinds: Vec<Kind>,
     pub catalogue: Rc<Catalogue>,
@@ -98,7 +101,7 @@ pub type Answers = u64;
 
 impl AccessMap {
     #[inline(always)]
-    fn kind(&self, tenant: &Id) -> Option<u32> {
+    pub(super) fn kind(&self, tenant: &Id) -> Option<u32> {
         match self.sole {
             Some((sole, kind)) => (sole == *tenant).then_some(kind),
             None => self.tenants.get(tenant).copied(),
@@ -107,8 +110,8 @@ impl AccessMap {
 
     /// The access of a member of whatever status.
     #[inline]
-    pub fn member(&self, tenant: &Id) -> Option<&Access> {
-        self.kinds.get(self.kind(tenant)? as usize).map(|kind| &*kind.access)
+    pub fn member(&self, tenant: impl Name) -> Option<&Access> {
+        self.kinds.get(tenant.kind(self)? as usize).map(|kind| &*kind.access)
     }
 
     /// The member's access, if he is an active member of an open tenant.
@@ -122,14 +125,14 @@ impl AccessMap {
 
     /// Whether the answer is yes in this tenant.
     #[inline]
-    pub fn admits(&self, tenant: &Id, question: &Question) -> bool {
+    pub fn admits(&self, tenant: impl Name, question: &Question) -> bool {
         self.member(tenant).is_some_and(|access| question.admits(access))
     }
 
     /// The same with the answers found beforehand.
     #[inline(always)]
-    pub fn admits_by(&self, tenant: &Id, answers: Answers) -> bool {
-        self.kind(tenant).is_some_and(|kind| answers >> (kind & 63) & 1 == 1)
+    pub fn admits_by(&self, tenant: impl Name, answers: Answers) -> bool {
+        tenant.kind(self).is_some_and(|kind| answers >> (kind & 63) & 1 == 1)
     }
 
     /// All answers to a question, if there are no more than bits.
@@ -154,11 +157,22 @@ impl AccessMap {
 
     /// The tenants in which the answer is yes, in order of id.
     pub fn tenants_where(&self, question: &Question) -> Vec<Id> {
-        let admitted: Vec<bool> = self.kinds.iter().map(|kind| question.admits(&kind.access)).collect();
-        let yes = |kind: &u32| admitted.get(*kind as usize).copied().unwrap_or_default();
-        let mut ids: Vec<Id> = self.tenants.iter().filter(|(_, kind)| yes(kind)).map(|(id, _)| *id).collect();
+        let admits = self.kinds_where(question);
+        let mut ids: Vec<Id> =
+            self.tenants.iter().filter(|(_, kind)| admits(**kind)).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// Whether the answer is yes for a kind of access, found once for each.
+    pub(super) fn kinds_where(&self, question: &Question) -> impl Fn(u32) -> bool + use<> {
+        let admitted: Vec<bool> = self.kinds.iter().map(|kind| question.admits(&kind.access)).collect();
+        move |kind| admitted.get(kind as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether he is an active member of any open tenant.
+    pub fn is_member_of_any(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.access.open)
     }
 
     /// How many those are, counted by kind.
@@ -181,11 +195,12 @@ impl AccessMap {
         size_of::<Self>()
             + self.tenants.capacity() * (size_of::<(Id, u32)>() + 1)
             + self.kinds.capacity() * size_of::<Kind>()
+            + self.keys.bytes()
     }
 
     /// What `resolve` found for each tenant.
     pub(super) fn new(
-        found: impl ExactSizeIterator<Item = (Id, Rc<Access>)>,
+        found: impl ExactSizeIterator<Item = (Id, Option<String>, Rc<Access>)>,
         catalogue: Rc<Catalogue>,
         operator: Option<OperatorAccess>,
         chosen: Option<Id>,
@@ -193,10 +208,11 @@ impl AccessMap {
     ) -> Self {
         let mut tenants = IdMap::with_capacity_and_hasher(found.len(), Default::default());
         let mut kinds: Vec<Kind> = Vec::new();
+        let mut keys = Keys::default();
         let mut known: HashMap<*const Access, u32> = HashMap::new();
         // Most users hold one combination everywhere.
         let mut last: Option<(*const Access, u32)> = None;
-        for (tenant, access) in found {
+        for (tenant, key, access) in found {
             let pointer = Rc::as_ptr(&access);
             let kind = match last {
                 Some((same, kind)) if same == pointer => kind,
@@ -210,13 +226,16 @@ impl AccessMap {
             if let Some(kind) = kinds.get_mut(kind as usize) {
                 kind.tenants += 1;
             }
+            if let Some(key) = key {
+                keys.add(tenant, kind, &key);
+            }
             tenants.insert(tenant, kind);
         }
         let sole = match tenants.len() {
             1 => tenants.iter().next().map(|(tenant, kind)| (*tenant, *kind)),
             _ => None,
         };
-        Self { tenants, sole, kinds, catalogue, operator, chosen, next_expiry }
+        Self { tenants, sole, keys, kinds, catalogue, operator, chosen, next_expiry }
     }
 }
 

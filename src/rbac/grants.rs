@@ -40,6 +40,8 @@ impl TenantStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
     pub tenant: Id,
+    /// What the host calls the tenant.
+    pub key: Option<String>,
     pub tenant_status: TenantStatus,
     /// The member's own status: false is suspended.
     pub active: bool,

@@ -7,6 +7,7 @@ pub mod bitset;
 pub mod catalogue;
 pub mod grants;
 pub mod hierarchy;
+pub mod keys;
 pub mod pattern;
 pub mod question;
 pub mod reach;

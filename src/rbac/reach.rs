@@ -1,8 +1,9 @@
 //! Which tenants a predicate admits for one user: what `Question` asks of each, or more than his memberships can say.
 
 use super::Id;
-use super::access::{Access, AccessMap};
+use super::access::AccessMap;
 use super::grants::OperatorAccess;
+use super::keys::Name;
 use super::question::{Question, Topic};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +41,11 @@ impl Reach {
         }
     }
 
-    /// `access` is the user's in that tenant, if he is a member.
-    pub fn admits(&self, tenant: &Id, access: Option<&Access>) -> bool {
+    pub fn admits(&self, tenant: impl Name, access: &AccessMap) -> bool {
         match self {
             Self::All => true,
-            Self::One(one) => one.as_ref() == Some(tenant),
-            Self::Where(question) => access.is_some_and(|access| question.admits(access)),
+            Self::One(one) => one.as_ref().is_some_and(|one| tenant.is(one, access)),
+            Self::Where(question) => access.admits(tenant, question),
         }
     }
 
@@ -62,7 +62,7 @@ impl Reach {
                 narrow.clone().all(|reach| matches!(reach, Self::Where(question) if question.admits(kind)))
             }),
             Some(one) => one.as_ref().map_or(0, |tenant| {
-                usize::from(narrow.all(|reach| reach.admits(tenant, access.member(tenant))))
+                usize::from(narrow.all(|reach| reach.admits(tenant, access)))
             }),
         })
     }

@@ -78,8 +78,9 @@ pub fn resolve_with(
 ) -> (AccessMap, usize) {
     let mut roles = grants.roles;
     let mut own = Combinations::new(usize::MAX);
-    let mut found: Vec<(Id, Rc<Access>)> = Vec::with_capacity(grants.memberships.len());
-    for membership in &grants.memberships {
+    let mut found: Vec<(Id, Option<String>, Rc<Access>)> = Vec::with_capacity(grants.memberships.len());
+    for mut membership in grants.memberships {
+        let membership = &mut membership;
         let mut assigned: Vec<Id> = membership.assigned.iter().map(|a| a.role).collect();
         assigned.sort_unstable();
         assigned.dedup();
@@ -94,7 +95,7 @@ pub fn resolve_with(
             }
             access
         });
-        found.push((membership.tenant, access));
+        found.push((membership.tenant, membership.key.take(), access));
     }
     (
         AccessMap::new(found.into_iter(), catalogue, grants.operator, grants.chosen, grants.next_expiry),

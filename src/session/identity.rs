@@ -72,6 +72,8 @@ fn claimed(principal: &Principal) -> AccessMap {
     let role: Id = [0; 16];
     let membership = |tenant: Id, assigned: Vec<Assignment>| Membership {
         tenant,
+        // Tokens name tenants by their ids only.
+        key: None,
         tenant_status: TenantStatus::Active,
         active: true,
         assigned,

@@ -36,7 +36,10 @@ pub enum Verdict {
     Accepted(Id),
     NoIdentity,
     NothingChosen,
-    NotAUuid,
+    /// Neither text nor number.
+    Unreadable,
+    /// No id, and no key of a tenant that the user is a member of.
+    UnknownKey,
     NotAMember(Id),
     /// A member, but suspended, or the tenant is not open.
     Closed(Id),
@@ -46,19 +49,24 @@ pub fn choose(principal: Option<&Principal>, access: &AccessMap) -> (Source, Ver
     let (source, hint) = candidate(principal, access);
     let verdict = match hint {
         Hint::Absent => Verdict::NothingChosen,
-        Hint::NotAUuid => Verdict::NotAUuid,
-        Hint::Tenant(tenant) => match access.member(&tenant) {
-            None => Verdict::NotAMember(tenant),
-            Some(found) if found.open => Verdict::Accepted(tenant),
-            Some(_) => Verdict::Closed(tenant),
-        },
+        Hint::Unreadable => Verdict::Unreadable,
+        Hint::Tenant(tenant) => judge(tenant, access),
+        Hint::Key(key) => access.tenant_of_key(&key).map_or(Verdict::UnknownKey, |id| judge(id, access)),
     };
     (source, verdict)
 }
 
+fn judge(tenant: Id, access: &AccessMap) -> Verdict {
+    match access.member(&tenant) {
+        None => Verdict::NotAMember(tenant),
+        Some(found) if found.open => Verdict::Accepted(tenant),
+        Some(_) => Verdict::Closed(tenant),
+    }
+}
+
 fn candidate(principal: Option<&Principal>, access: &AccessMap) -> (Source, Hint) {
     let set = settings::TENANT_ID.with(|bytes| {
-        (!bytes.is_empty()).then(|| std::str::from_utf8(bytes).map_or(Hint::NotAUuid, Hint::parse))
+        (!bytes.is_empty()).then(|| std::str::from_utf8(bytes).map_or(Hint::Unreadable, Hint::parse))
     });
     if let Some(hint) = set {
         return (Source::Setting, hint);
@@ -66,7 +74,7 @@ fn candidate(principal: Option<&Principal>, access: &AccessMap) -> (Source, Hint
     if let Some(hint) = header() {
         return (Source::Header, hint);
     }
-    match principal.map_or(Hint::Absent, |principal| principal.tenant) {
+    match principal.map_or(Hint::Absent, |principal| principal.tenant.clone()) {
         Hint::Absent => {}
         hint => return (Source::Claim, hint),
     }
@@ -94,9 +102,5 @@ fn header() -> Option<Hint> {
     }
     let headers: Value = serde_json::from_slice(&raw).ok()?;
     let found = headers.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(&name))?.1;
-    match found.as_str() {
-        Some("") => None,
-        Some(text) => Some(Hint::parse(text)),
-        None => Some(Hint::NotAUuid),
-    }
+    (found.as_str() != Some("")).then(|| Hint::of(found))
 }

@@ -84,10 +84,19 @@ fn the_tenant_is_named_by_the_first_path_that_is_present() {
 
 #[test]
 fn a_tenant_that_is_named_badly_is_named_and_the_next_path_is_not_asked() {
-    for bad in ["\"\"", "\"acme\"", "1", "true", "[]", "{}", "[\"22222222-2222-2222-2222-222222222222\"]"] {
+    for bad in ["true", "[]", "{}", "[\"22222222-2222-2222-2222-222222222222\"]", "1.0", "1e3", "9223372036854775808"] {
         let json = format!(r#"{{"app_metadata":{{"tenant_id":{bad}}},"tenant_id":"{TENANT}"}}"#);
-        assert_eq!(read(&json).tenant, Hint::NotAUuid, "{bad}");
+        assert_eq!(read(&json).tenant, Hint::Unreadable, "{bad}");
         assert_eq!(read(&json).tenant.id(), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_tenant_named_by_a_text_or_number_that_is_no_uuid_is_named_by_its_key() {
+    for (value, key) in [("\"\"", ""), ("\"acme\"", "acme"), ("42", "42"), ("-7", "-7"), ("\"042\"", "042")] {
+        let json = format!(r#"{{"app_metadata":{{"tenant_id":{value}}},"tenant_id":"{TENANT}"}}"#);
+        assert_eq!(read(&json).tenant, Hint::Key(key.to_owned()), "{value}");
+        assert_eq!(read(&json).tenant.id(), None, "{value}");
     }
 }
 
@@ -114,10 +123,10 @@ fn metadata_that_users_edit_themselves_is_never_read() {
 }
 
 #[test]
-fn a_hint_from_a_setting_or_header_is_present_or_bad() {
+fn a_hint_from_a_setting_or_header_is_an_id_or_a_key() {
     assert_eq!(Hint::parse(TENANT), Hint::Tenant(uuid(TENANT)));
     for text in ["", "acme", "null", "22222222-2222-2222-2222-22222222222Z"] {
-        assert_eq!(Hint::parse(text), Hint::NotAUuid, "{text:?}");
+        assert_eq!(Hint::parse(text), Hint::Key(text.to_owned()), "{text:?}");
     }
 }
 

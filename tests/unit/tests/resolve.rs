@@ -42,6 +42,7 @@ fn any_membership(tenant: u128) -> impl Strategy<Value = Membership> {
     (status, prop::bool::weighted(0.8), prop::collection::vec(assigned, 0..3)).prop_map(
         move |(tenant_status, active, assigned)| Membership {
             tenant: id(tenant),
+            key: None,
             tenant_status,
             active,
             assigned,

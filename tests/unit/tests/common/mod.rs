@@ -38,7 +38,7 @@ pub fn role(tenant: Option<Id>, name: &str, patterns: &[&str], juniors: &[Id]) -
 /// An active member of an active tenant, with these roles directly.
 pub fn member(tenant: Id, roles: &[Id]) -> Membership {
     let assigned = roles.iter().map(|role| Assignment { role: *role, group: None }).collect();
-    Membership { tenant, tenant_status: TenantStatus::Active, active: true, assigned }
+    Membership { tenant, key: None, tenant_status: TenantStatus::Active, active: true, assigned }
 }
 
 pub fn grants(memberships: Vec<Membership>, roles: Vec<(Id, Role)>) -> Grants {
