@@ -31,19 +31,18 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.staged_quote(text) IS 'Administrators only: a DO statement with this body';
 
--- Several statements as one, with the settings under which protect_table executes them.
+-- Those under which protect_table executes its statements. They end with the transaction, which is the statement's own.
+CREATE FUNCTION tenancy.staged_settings(indentation text) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT string_agg(format('%sSET LOCAL %s;', indentation, s), E'\n' ORDER BY n)
+              FROM unnest('{"search_path = pg_catalog, pg_temp",row_security = off,tenancy.allow_tenant_change = on}'::text[]) WITH ORDINALITY u (s, n));
+COMMENT ON FUNCTION tenancy.staged_settings(text) IS 'Administrators only: the settings that each statement of a staged rollout begins with';
+
+-- Several statements as one.
 CREATE FUNCTION tenancy.staged_block(VARIADIC statements text[]) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-    RETURN tenancy.staged_quote(format($block$DECLARE
-    old_path text := current_setting('search_path');
-    old_security text := current_setting('row_security');
-    old_change text := current_setting('tenancy.allow_tenant_change');
-BEGIN
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true),
-            set_config('tenancy.allow_tenant_change', 'on', true);
-%s    PERFORM set_config('search_path', old_path, true), set_config('row_security', old_security, true),
-            set_config('tenancy.allow_tenant_change', old_change, true);
-END$block$, (SELECT string_agg('    ' || s || E';\n', '' ORDER BY n) FROM unnest(statements) WITH ORDINALITY u (s, n) WHERE s IS NOT NULL)));
+    RETURN tenancy.staged_quote(format(E'BEGIN\n%s\n%sEND', tenancy.staged_settings('    '),
+        (SELECT string_agg('    ' || s || E';\n', '' ORDER BY n) FROM unnest(statements) WITH ORDINALITY u (s, n) WHERE s IS NOT NULL)));
 COMMENT ON FUNCTION tenancy.staged_block(text[]) IS 'Administrators only: statements as one DO block';
 
 CREATE FUNCTION tenancy.staged_note(relation regclass, undo jsonb) RETURNS text
@@ -68,15 +67,14 @@ BEGIN
         page := 0;
         in_turn := 0;
         WHILE page <= pages LOOP
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('row_security', 'off', true),
-                    pg_catalog.set_config('tenancy.allow_tenant_change', 'on', true);
+%4$s
             EXECUTE %2$L USING format('(%%s,0)', page)::tid, format('(%%s,0)', page + 32)::tid;
             GET DIAGNOSTICS filled = ROW_COUNT;
             in_turn := in_turn + filled;
             page := page + 32;
             COMMIT;
         END LOOP;
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('row_security', 'off', true);
+%5$s
         EXECUTE %3$L INTO missing;
         COMMIT;
         EXIT WHEN NOT missing;
@@ -91,7 +89,8 @@ END$block$, relation,
         format('UPDATE ONLY %1$s SET %2$I = (%3$s) WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY %1$s'
                ' WHERE ctid >= $1 AND ctid < $2 AND %2$I IS NULL AND (%3$s) IS NOT NULL FOR UPDATE SKIP LOCKED))',
                relation, tenant_column, expression),
-        format('SELECT EXISTS (SELECT FROM ONLY %1$s WHERE %2$I IS NULL AND (%3$s) IS NOT NULL)', relation, tenant_column, expression)));
+        format('SELECT EXISTS (SELECT FROM ONLY %1$s WHERE %2$I IS NULL AND (%3$s) IS NOT NULL)', relation, tenant_column, expression),
+        tenancy.staged_settings('            '), tenancy.staged_settings('        ')));
 COMMENT ON FUNCTION tenancy.staged_fill(regclass, text, text) IS 'Administrators only: the statement that gives the rows of one relation their tenant in batches';
 
 -- An index that CREATE INDEX ON a partitioned table adopts instead of building another.
@@ -174,14 +173,14 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.staged_index(regclass, text) IS 'Administrators only: the index on the tenant column, by statements that do not keep writers waiting';
 
--- statement: as protect_structure has it. On a partitioned table a foreign key cannot be added unchecked, but one that
+-- step: as protect_structure has it. On a partitioned table a foreign key cannot be added unchecked, but one that
 -- all partitions have is adopted.
-CREATE FUNCTION tenancy.staged_foreign_key(relation regclass, statement text, undo jsonb, options jsonb)
+CREATE FUNCTION tenancy.staged_foreign_key(relation regclass, step text, undo jsonb, options jsonb)
     RETURNS TABLE (lock text, statement text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     key_name text := undo ->> 'foreign_key';
-    definition text := substr(statement, length(format('ALTER TABLE %s ADD CONSTRAINT %I ', relation, key_name)) + 1);
+    definition text := substr(step, length(format('ALTER TABLE %s ADD CONSTRAINT %I ', relation, key_name)) + 1);
     is_partitioned boolean := (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation);
     part record;
     has_key text;
@@ -189,7 +188,7 @@ BEGIN
     IF key_name IS NULL THEN
         -- It is there, and only to be checked.
         RETURN QUERY VALUES (format('SHARE UPDATE EXCLUSIVE on %s, ROW SHARE on tenancy.tenants, for as long as the rows are read', relation),
-                             tenancy.staged_block(statement));
+                             tenancy.staged_block(step));
         RETURN;
     END IF;
     FOR part IN
@@ -215,18 +214,18 @@ BEGIN
         RETURN QUERY VALUES
             (format('SHARE ROW EXCLUSIVE on %s, its partitions and tenancy.tenants, briefly: their foreign keys become parts of its own', relation),
              tenancy.staged_block(tenancy.staged_note(relation, undo),
-                 format(E'IF NOT EXISTS (SELECT FROM tenancy.tenant_foreign_key(%L, %L)) THEN\n        %s;\n    END IF', relation, options ->> 'tenant_column', statement)));
+                 format(E'IF NOT EXISTS (SELECT FROM tenancy.tenant_foreign_key(%L, %L)) THEN\n        %s;\n    END IF', relation, options ->> 'tenant_column', step)));
     END IF;
 END
 $$;
 COMMENT ON FUNCTION tenancy.staged_foreign_key(regclass, text, jsonb, jsonb) IS 'Administrators only: the foreign key to tenancy.tenants, added unchecked and checked while others read and write';
 
 -- A constraint that has been checked spares SET NOT NULL its reading of the rows.
-CREATE FUNCTION tenancy.staged_not_null(relation regclass, statement text, undo jsonb) RETURNS TABLE (lock text, statement text)
+CREATE FUNCTION tenancy.staged_not_null(relation regclass, step text, undo jsonb) RETURNS TABLE (lock text, statement text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     SELECT v.lock, tenancy.staged_block(VARIADIC v.statements)
-      FROM (SELECT regexp_replace(statement, '^ALTER TABLE .* ALTER COLUMN (.*) SET NOT NULL$', '\1')) c (column_name),
+      FROM (SELECT regexp_replace(step, '^ALTER TABLE .* ALTER COLUMN (.*) SET NOT NULL$', '\1')) c (column_name),
            LATERAL (VALUES
                (1, format('ACCESS EXCLUSIVE on %s, briefly', relation),
                 ARRAY[format(E'IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %L::regclass AND conname = ''pg_tenancy_tenant_given'') THEN\n'
@@ -235,7 +234,7 @@ CREATE FUNCTION tenancy.staged_not_null(relation regclass, statement text, undo 
                (2, format('SHARE UPDATE EXCLUSIVE on %s, for as long as the rows are read', relation),
                 ARRAY[format('ALTER TABLE %s VALIDATE CONSTRAINT pg_tenancy_tenant_given', relation)]),
                (3, format('ACCESS EXCLUSIVE on %s, briefly', relation),
-                ARRAY[tenancy.staged_note(relation, undo), statement,
+                ARRAY[tenancy.staged_note(relation, undo), step,
                       format('ALTER TABLE %s DROP CONSTRAINT pg_tenancy_tenant_given', relation)])
            ) v (n, lock, statements)
      ORDER BY v.n;

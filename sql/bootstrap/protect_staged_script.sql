@@ -14,7 +14,11 @@ BEGIN
                 SELECT 1 + c.depth, format('INSERT INTO tenancy.protected_tables AS p (table_id, root_id, options) VALUES (%L, %L, %L)'
                            ' ON CONFLICT (table_id) DO UPDATE SET root_id = excluded.root_id, options = excluded.options'
                            ' WHERE p.options ->> ''mode'' = ''observe''', c.relation, root, options || '{"mode": "observe"}')
-                  FROM tenancy.covered_relations(root) c) r (n, statement);
+                  FROM tenancy.covered_relations(root) c
+                UNION ALL
+                -- What comes to a child with its parent's.
+                SELECT 1000000, tenancy.staged_note(s.relation, s.undo) FROM tenancy.protect_steps(root, options, backfill, NULL) s
+                 WHERE s.phase BETWEEN 40 AND 109 AND s.statement IS NULL AND s.undo IS NOT NULL) r (n, statement);
 
     -- The column, its default, and what fills it in rows that come from now on. One transaction for each relation.
     FOR step IN
@@ -56,16 +60,19 @@ BEGIN
              ORDER BY c.depth, c.relation::text COLLATE "C";
     END IF;
 
-    RETURN QUERY
-        SELECT n.lock, n.statement
-          FROM tenancy.protect_steps(root, options, backfill, NULL) WITH ORDINALITY s (relation, phase, statement, undo, n),
-               LATERAL (SELECT i.lock, i.statement FROM tenancy.staged_index(s.relation, tenant_column) i WHERE s.phase = 90
-                        UNION ALL
-                        SELECT f.lock, f.statement FROM tenancy.staged_foreign_key(s.relation, s.statement, s.undo, options) f WHERE s.phase = 80
-                        UNION ALL
-                        SELECT g.lock, g.statement FROM tenancy.staged_not_null(s.relation, s.statement, s.undo) g WHERE s.phase = 70) n
-         WHERE s.phase IN (70, 80, 90) AND s.statement NOT LIKE '% DROP NOT NULL'
-         ORDER BY -s.phase, s.n;
+    FOR step IN
+        SELECT s.* FROM tenancy.protect_steps(root, options, backfill, NULL) WITH ORDINALITY s (relation, phase, step, undo, n)
+         WHERE s.phase IN (70, 80, 90) AND s.step NOT LIKE '% DROP NOT NULL'
+         ORDER BY -s.phase, s.n
+    LOOP
+        IF step.phase = 90 THEN
+            RETURN QUERY SELECT * FROM tenancy.staged_index(step.relation, tenant_column);
+        ELSIF step.phase = 80 THEN
+            RETURN QUERY SELECT * FROM tenancy.staged_foreign_key(step.relation, step.step, step.undo, options);
+        ELSE
+            RETURN QUERY SELECT * FROM tenancy.staged_not_null(step.relation, step.step, step.undo);
+        END IF;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION tenancy.staged_steps(regclass, jsonb, text) IS 'Administrators only: all but the last statement of a staged rollout, each with the lock that it takes';
@@ -123,7 +130,7 @@ BEGIN
       FROM tenancy.staged_steps(root, options, backfill) WITH ORDINALITY s (lock, statement, n);
     RETURN format(E'-- Puts %s under tenancy. Each statement must be a transaction of its own: psql -v ON_ERROR_STOP=1 -f, never -1.\n'
                   '-- After a break, by lock_timeout (55P03) or otherwise, run all of it again; what is done is not done twice.\n%s'
-                  E'\n-- %s. Lock: ACCESS EXCLUSIVE on %s, briefly. Now it is enforced.\n%s\n',
+                  '\n-- %s. Lock: ACCESS EXCLUSIVE on %s, briefly. Now it is enforced.\n%s\n',
                   root, body, number + 1, root, tenancy.staged_block(format('PERFORM tenancy.finish_staged(%L, %L)', root, options)));
 END
 $$;
