@@ -3,7 +3,7 @@
 -- role and for the identity that the rows are asked for.
 
 -- The condition that policies come to for a role and command, as Postgres combines them; NULL if they do not bind it.
-CREATE FUNCTION tenancy.preview_condition(relation regclass, db_role name, options jsonb, command "char") RETURNS text
+CREATE FUNCTION tenancy.preview_condition(relation regclass, db_role name, options jsonb, asked "char") RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     WITH bound AS (
@@ -14,14 +14,14 @@ CREATE FUNCTION tenancy.preview_condition(relation regclass, db_role name, optio
     ), policies (permissive, condition) AS (
         SELECT p.polpermissive, pg_get_expr(p.polqual, p.polrelid)
           FROM pg_policy p
-         WHERE p.polrelid = relation AND p.polcmd IN ('*', command) AND p.polqual IS NOT NULL
+         WHERE p.polrelid = relation AND p.polcmd IN ('*', asked) AND p.polqual IS NOT NULL
            AND EXISTS (SELECT FROM unnest(p.polroles) o WHERE o = 0 OR pg_has_role(db_role, o, 'USAGE'))
            AND (options IS NULL
                 OR p.polname <> ALL (tenancy.policy_names()) AND NOT (p.polpermissive AND options ->> 'existing_policies' = 'drop'))
         UNION ALL
         SELECT w.permissive, w.condition
           FROM tenancy.wanted_policies(options) w
-         WHERE options IS NOT NULL AND w.code IN ('*', command)
+         WHERE options IS NOT NULL AND w.code IN ('*', asked)
            AND (NOT w.permissive
                 OR EXISTS (SELECT FROM jsonb_array_elements_text(options -> 'roles') o
                             WHERE CASE WHEN o = 'public' THEN true ELSE pg_has_role(db_role, o::name, 'USAGE') END))
@@ -46,7 +46,7 @@ BEGIN
         owner_column => coalesce(owner_column, old ->> 'owner_column'),
         resource => coalesce(resource, old ->> 'resource'),
         mode => coalesce(mode, nullif(old ->> 'mode', 'observe'), 'active'),
-        roles => coalesce(roles, ARRAY(SELECT jsonb_array_elements_text(nullif(old -> 'roles', 'null'))), '{public}'),
+        roles => coalesce(roles, nullif(ARRAY(SELECT jsonb_array_elements_text(old -> 'roles'))::name[], '{}'), '{public}'),
         existing_policies => coalesce(existing_policies, old ->> 'existing_policies', 'keep'),
         tenant_keys => 'report', force => coalesce(force, (old ->> 'force')::boolean, true), add_column => false,
         operators => coalesce(operators, (old ->> 'operators')::boolean, false), shared => coalesce(shared, old ->> 'shared'));

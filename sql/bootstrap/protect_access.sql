@@ -9,7 +9,7 @@ CREATE FUNCTION tenancy.tenant_fence(options jsonb, access text) RETURNS text
                                WHEN (options ->> 'operators')::boolean THEN 'tenancy.is_member_or_operator(%1$s, %3$L::text)'
                                WHEN options ->> 'mode' = 'active' THEN '(%1$s = %2$s)'
                                ELSE 'tenancy.is_member(%1$s)' END,
-                          format(t.argument, options ->> 'tenant_column'), t.active, access)
+                          format(t.argument, quote_ident(options ->> 'tenant_column')), t.active, access)
               FROM tenancy.tenant_types() t WHERE t.type = tenancy.tenant_type(options));
 COMMENT ON FUNCTION tenancy.tenant_fence(jsonb, text) IS 'Administrators only: the condition that a row is of a tenant whose rows the user may reach; access is read or write, and decides for operators';
 
@@ -23,7 +23,7 @@ CREATE FUNCTION tenancy.wanted_policies(options jsonb)
     WITH o AS (
         SELECT options ->> 'mode' = 'active' AS active, coalesce((options ->> 'operators')::boolean, false) AS operators,
                options ->> 'shared' IS NOT NULL AS shared, quote_ident(options ->> 'tenant_column') AS tenant_column,
-               options ->> 'owner_column' AS owner_column, format(t.argument, options ->> 'tenant_column') AS tenant
+               options ->> 'owner_column' AS owner_column, format(t.argument, quote_ident(options ->> 'tenant_column')) AS tenant
           FROM tenancy.tenant_types() t WHERE t.type = tenancy.tenant_type(options)
     ), command (name, code, action) AS (
         VALUES ('SELECT', 'r'::"char", 'read'), ('INSERT', 'a', 'create'), ('UPDATE', 'w', 'update'), ('DELETE', 'd', 'delete')

@@ -41,7 +41,7 @@ CREATE FUNCTION tenancy.backfill_expression(root regclass, options jsonb, backfi
 DECLARE
     type text := tenancy.tenant_type(options);
     reference text := tenancy.tenant_reference(options);
-    id uuid;
+    tenant uuid;
     value text;
     expression text;
 BEGIN
@@ -49,12 +49,12 @@ BEGIN
         RETURN NULL;
     END IF;
     BEGIN
-        id := backfill::uuid;
+        tenant := backfill::uuid;
     EXCEPTION WHEN invalid_text_representation THEN
-        id := NULL;
+        tenant := NULL;
     END;
-    IF id IS NOT NULL THEN
-        SELECT to_jsonb(t) ->> reference INTO value FROM tenancy.tenants t WHERE t.id = backfill_expression.id;
+    IF tenant IS NOT NULL THEN
+        SELECT to_jsonb(t) ->> reference INTO value FROM tenancy.tenants t WHERE t.id = tenant;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'tenant to backfill with does not exist' USING ERRCODE = '42704',
                 HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
@@ -94,6 +94,7 @@ DECLARE
                                 coalesce(backfill, 'NULL::' || tenancy.tenant_type(options)), root, tenant_column);
     without bigint := 0;
     unknown bigint := 0;
+    unfilled boolean;
     names text;
 BEGIN
     IF options ->> 'mode' = 'observe' THEN
@@ -121,11 +122,12 @@ BEGIN
                 HINT = 'Fill the column of these rows first, or choose an expression that is not null.';
         END IF;
         RAISE EXCEPTION 'table % has % row(s) without a tenant', root, without USING ERRCODE = '22023',
-            DETAIL = (SELECT 'They were shared rows until now.' FROM tenancy.protected_tables p
-                       WHERE p.table_id = root AND p.options ->> 'shared' IS NOT NULL),
-            HINT = 'Name the tenant they belong to with backfill => ''...'', or fill the column first.';
+            HINT = CASE WHEN EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'shared' IS NOT NULL)
+                        THEN 'They are shared rows: keep shared => ''read'', delete them, or name the tenant they are to belong to with backfill => ''...''.'
+                        ELSE 'Name the tenant they belong to with backfill => ''...'', or fill the column first.' END;
     END IF;
-    IF unknown = 0 AND NOT missing
+    unfilled := unknown > 0;
+    IF NOT unfilled AND NOT missing
        AND EXISTS (SELECT FROM tenancy.covered_relations(root) r
                     WHERE NOT EXISTS (SELECT FROM tenancy.tenant_foreign_key(r.relation, tenant_column) k WHERE k.valid)) THEN
         EXECUTE format('SELECT count(*) FROM %1$s r WHERE r.%2$I IS NOT NULL
@@ -134,9 +136,8 @@ BEGIN
     END IF;
     IF unknown > 0 THEN
         RAISE EXCEPTION 'table % has % row(s) of tenants that do not exist', root, unknown USING ERRCODE = '55000',
-            DETAIL = format(CASE WHEN missing THEN 'The backfill names %2$ss that are not in tenancy.tenants.'
-                                 ELSE 'Column "%1$s" or its backfill names %2$ss that are not in tenancy.tenants.' END,
-                            tenant_column, replace(reference, 'key_number', 'key')),
+            DETAIL = format(CASE WHEN unfilled THEN 'The backfill names tenants that are not in tenancy.tenants.'
+                                 ELSE 'Column "%s" names tenants that are not in tenancy.tenants.' END, tenant_column),
             HINT = CASE reference WHEN 'id' THEN 'Insert the tenants with these ids, or correct the rows.'
                                   ELSE 'Create the tenants, with SELECT tenancy.create_tenant(slug, name, key => ''...''), or correct the rows.' END;
     END IF;

@@ -47,11 +47,15 @@ BEGIN
             PERFORM tenancy.check_rows(root, enforced, backfill);
             RETURN;
         EXCEPTION WHEN object_not_in_prerequisite_state OR invalid_parameter_value THEN
-            IF SQLSTATE = '22023' AND enforced ->> 'shared' IS NOT NULL THEN
+            GET STACKED DIAGNOSTICS found_message = MESSAGE_TEXT, found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT;
+            IF found_message LIKE 'invalid backfill %' THEN
                 RAISE;
             END IF;
-            GET STACKED DIAGNOSTICS found_message = MESSAGE_TEXT, found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT;
-            RAISE NOTICE '%', found_message USING DETAIL = found_detail, HINT = found_hint;
+            IF found_detail = '' THEN
+                RAISE NOTICE '%', found_message USING HINT = found_hint;
+            ELSE
+                RAISE NOTICE '%', found_message USING DETAIL = found_detail, HINT = found_hint;
+            END IF;
             -- Without this check, the next one has its turn.
             IF SQLSTATE = '22023' THEN
                 enforced := enforced || '{"shared": "read"}';

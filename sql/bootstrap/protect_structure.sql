@@ -28,17 +28,28 @@ DECLARE
     tenant_column text := options ->> 'tenant_column';
     reference text := options #>> '{backfill_from,column}';
     parent regclass := to_regclass(options #>> '{backfill_from,table}');
+    copied text;
     copy_call text;
+    -- Types without an operator of their own are written with a cast to one that has.
+    compared text := CASE WHEN tenancy.column_type(root, reference)::text IN ('uuid', 'bigint', 'integer', 'text') THEN '%s' ELSE '(%s)::text' END;
 BEGIN
     name := '~pg_tenancy_keep_tenant';
-    definition := format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN ((old.%3$I IS DISTINCT FROM new.%3$I))'
-                         ' EXECUTE FUNCTION tenancy.keep_tenant()', name, relation, tenant_column);
+    SELECT format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN ((%s IS DISTINCT FROM %s)) EXECUTE FUNCTION tenancy.keep_tenant()',
+                  name, relation, format(t.argument, 'old.' || quote_ident(tenant_column)), format(t.argument, 'new.' || quote_ident(tenant_column)))
+      INTO definition FROM tenancy.tenant_types() t WHERE t.type = tenancy.tenant_type(options);
     RETURN NEXT;
     IF parent IS NULL THEN
         RETURN;
     END IF;
-    SELECT format('EXECUTE FUNCTION tenancy.copy_tenant(%L, %L, %L, %L)', tenancy.referenced_tenant(root, options, '($1)'),
-                  tenant_column, reference, c.relname)
+    BEGIN
+        copied := tenancy.referenced_tenant(root, options, '($1)');
+    EXCEPTION WHEN invalid_parameter_value THEN
+        -- What a foreign key said nobody says any more: what is there stays.
+        RETURN QUERY SELECT t.tgname::text, pg_get_triggerdef(t.oid) FROM pg_trigger t
+                      WHERE t.tgrelid = relation AND t.tgname LIKE '~pg\_tenancy\_copy\_%';
+        RETURN;
+    END;
+    SELECT format('EXECUTE FUNCTION tenancy.copy_tenant(%L, %L, %L, %L)', copied, tenant_column, reference, c.relname)
       INTO copy_call FROM pg_class c WHERE c.oid = parent;
     name := '~pg_tenancy_copy_tenant';
     definition := format('CREATE TRIGGER %I BEFORE INSERT ON %s FOR EACH ROW WHEN (((new.%I IS NOT NULL) AND (%L::regclass IS NOT NULL))) %s',
@@ -46,8 +57,8 @@ BEGIN
     RETURN NEXT;
     name := '~pg_tenancy_copy_changed';
     definition := format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN (((new.%3$I IS NOT NULL)'
-                         ' AND (old.%3$I IS DISTINCT FROM new.%3$I) AND (%4$L::regclass IS NOT NULL))) %5$s',
-                         name, relation, reference, parent, copy_call);
+                         ' AND (%4$s IS DISTINCT FROM %5$s) AND (%6$L::regclass IS NOT NULL))) %7$s', name, relation, reference,
+                         format(compared, 'old.' || quote_ident(reference)), format(compared, 'new.' || quote_ident(reference)), parent, copy_call);
     RETURN NEXT;
 END
 $$;

@@ -43,9 +43,9 @@ CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfil
         SELECT c.relation, c.depth, p.root_id, p.options AS old_options,
                p.undo AS old_undo,
                jsonb_strip_nulls(
-                   CASE WHEN p.options ->> 'tenant_column' <> options ->> 'tenant_column'
+                   CASE WHEN p.options ->> 'tenant_column' <> protect_statements.options ->> 'tenant_column'
                         THEN p.undo - '{column,default,not_null,foreign_key,index}'::text[] ELSE coalesce(p.undo, '{}') END
-                   - CASE options ->> 'mode' WHEN 'observe' THEN '{forced,enabled,revoked}' ELSE '{}' END::text[]
+                   - CASE protect_statements.options ->> 'mode' WHEN 'observe' THEN '{forced,enabled,revoked}' ELSE '{}' END::text[]
                    || coalesce((SELECT jsonb_object_agg(u.key, CASE u.key WHEN 'revoked' THEN coalesce(p.undo -> 'revoked', '[]') || u.value
                                                                           ELSE u.value END)
                                   FROM steps s, jsonb_each(s.undo) u WHERE s.relation = c.relation), '{}')) AS undo
@@ -185,7 +185,7 @@ BEGIN
 DECLARE
     old_path text := current_setting('search_path');
     old_security text := current_setting('row_security');
-    old_change text := current_setting('tenancy.allow_tenant_change');
+    old_change text := current_setting('tenancy.allow_tenant_change', true);
 BEGIN
     PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true),
             set_config('tenancy.allow_tenant_change', 'on', true);

@@ -4,13 +4,13 @@
 CREATE FUNCTION tenancy.tenant_types() RETURNS TABLE (type text, refers_to text, argument text, active text)
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-    VALUES ('uuid', 'id', '%I', 'tenancy.current_tenant_id()'),
-           ('bigint', 'key_number', '%I', 'tenancy.current_tenant_key(NULL::bigint)'),
-           ('integer', 'key_number', '%I', 'tenancy.current_tenant_key(NULL::integer)'),
-           ('text', 'key', '%I', 'tenancy.current_tenant_key()'),
-           ('character varying', 'key', '(%I)::text', 'tenancy.current_tenant_key()');
+    VALUES ('uuid', 'id', '%s', 'tenancy.current_tenant_id()'),
+           ('bigint', 'key_number', '%s', 'tenancy.current_tenant_key(NULL::bigint)'),
+           ('integer', 'key_number', '%s', 'tenancy.current_tenant_key(NULL::integer)'),
+           ('text', 'key', '%s', 'tenancy.current_tenant_key()'),
+           ('character varying', 'key', '(%s)::text', 'tenancy.current_tenant_key()');
     END;
-COMMENT ON FUNCTION tenancy.tenant_types() IS 'Administrators only: supported types of tenant columns: the column of tenancy.tenants they refer to, the column as an argument of our functions, and the active tenant in that type';
+COMMENT ON FUNCTION tenancy.tenant_types() IS 'Administrators only: supported types of tenant columns: the column of tenancy.tenants they refer to, how the column is written as an argument of functions and operators, and the active tenant in that type';
 
 CREATE FUNCTION tenancy.tenant_type(options jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -46,8 +46,9 @@ BEGIN
          WHERE t.oid = found_type;
         RAISE EXCEPTION 'column "%" of table % cannot name a tenant: type % is not supported', tenant_column, "table", found_type USING
             ERRCODE = '0A000', DETAIL = 'Supported are uuid, bigint, integer, text and character varying, and no domains over them.',
-            HINT = coalesce(format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', "table", tenant_column, better),
-                            'Add a column of such a type with add_column => true and column_type => ''...''.');
+            HINT = CASE WHEN better IS NULL OR tenancy.column_number("table", tenant_column) IS NULL
+                        THEN 'Have a column of such a type added with add_column => true and column_type => ''...''.'
+                        ELSE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', "table", tenant_column, better) END;
     END IF;
     IF EXISTS (SELECT FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation
                 WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", tenant_column)
