@@ -11,8 +11,8 @@ CREATE FUNCTION tenancy.lacks_tenants(root regclass, options jsonb) RETURNS bool
     RETURN EXISTS (SELECT FROM tenancy.covered_relations(root) r
                     WHERE NOT tenancy.column_is_filled(r.relation, options ->> 'tenant_column'))
            AND NOT EXISTS (SELECT FROM tenancy.protected_tables p
-                            WHERE p.table_id = root AND p.options ->> 'tenant_column' = options ->> 'tenant_column'
-                              AND p.options ->> 'shared' IS NOT NULL AND options ->> 'shared' IS NOT NULL);
+                            WHERE p.table_id = root AND p.options ->> 'tenant_column' = lacks_tenants.options ->> 'tenant_column'
+                              AND p.options ->> 'shared' IS NOT NULL AND lacks_tenants.options ->> 'shared' IS NOT NULL);
 COMMENT ON FUNCTION tenancy.lacks_tenants(regclass, jsonb) IS 'Administrators only: whether nothing vouches for every row having a tenant';
 
 -- Postgres's own words about an expression are the detail. Only one query is let through.
@@ -30,7 +30,7 @@ EXCEPTION
     WHEN syntax_error_or_access_rule_violation OR data_exception OR cardinality_violation OR feature_not_supported OR
          invalid_cursor_definition OR plpgsql_error THEN
         RAISE EXCEPTION 'invalid backfill for table %', root USING ERRCODE = '22023', DETAIL = SQLERRM,
-            HINT = 'It is a tenant''s id, or an expression over a row, whose type the tenant column''s can be cast from. Names of other schemas than pg_catalog are written with the schema.';
+            HINT = 'Pass a tenant''s id, or an expression over the row that can be cast to the column''s type; names outside pg_catalog with their schema.';
 END
 $$;
 COMMENT ON FUNCTION tenancy.count_backfill(regclass, text) IS 'Administrators only: executes a query that evaluates a backfill. Errors: 22023 with Postgres''s message as detail';

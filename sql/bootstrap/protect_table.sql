@@ -83,6 +83,10 @@ BEGIN
                 HINT = 'Unless it gives the active tenant, INSERT must name the tenant.';
         END IF;
     END LOOP;
+    IF options ->> 'shared' IS NOT NULL AND tenancy.column_is_filled(root, options ->> 'tenant_column') THEN
+        RAISE NOTICE 'table %: column "%" is NOT NULL, so there can be no shared rows', root, options ->> 'tenant_column' USING
+            HINT = format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL; allows them.', root, options ->> 'tenant_column');
+    END IF;
     SELECT string_agg(r::text, ', ' ORDER BY r::text COLLATE "C") INTO names
       FROM tenancy.application_roles() r WHERE NOT has_any_column_privilege(r, root, 'SELECT');
     IF names IS NOT NULL THEN
