@@ -180,7 +180,7 @@ CREATE FUNCTION tenancy.staged_foreign_key(relation regclass, step text, undo js
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     key_name text := undo ->> 'foreign_key';
-    definition text := substr(step, length(format('ALTER TABLE %s ADD CONSTRAINT %I ', relation, key_name)) + 1);
+    definition text := substr(step, length(format('ALTER TABLE %s ADD CONSTRAINT %s ', relation, quote_ident(key_name))) + 1);
     is_partitioned boolean := (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation);
     part record;
     has_key text;
