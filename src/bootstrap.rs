@@ -4,7 +4,12 @@ use pgrx::prelude::*;
 
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/users_tables.sql", name = "users_tables", requires = ["tables"]);
-extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["users_tables"]);
+extension_sql_file!("../sql/bootstrap/identity_tables.sql", name = "identity_tables", requires = ["tables"]);
+extension_sql_file!(
+    "../sql/bootstrap/helpers.sql",
+    name = "helpers",
+    requires = ["users_tables", "identity_tables"]
+);
 extension_sql_file!("../sql/bootstrap/key_helpers.sql", name = "key_helpers", requires = ["helpers"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["key_helpers"]);
 extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
@@ -52,6 +57,12 @@ extension_sql_file!(
     name = "protect_types",
     requires = ["database_roles"]
 );
+extension_sql_file!(
+    "../sql/bootstrap/trusted_callers.sql",
+    name = "trusted_callers",
+    requires = ["database_roles"]
+);
+extension_sql_file!("../sql/bootstrap/job_roles.sql", name = "job_roles", requires = ["trusted_callers"]);
 extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
     name = "protect_inspect",
@@ -170,6 +181,7 @@ extension_sql_file!(
         api::projection::write_metadata,
         api::projection::projected_claims,
         api::statistics::cache_stats,
+        api::trusted::enterable_tenants,
         api::diagnosis::diagnose
     ]
 );

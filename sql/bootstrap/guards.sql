@@ -362,7 +362,7 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION tenancy.guard_tenant() IS 'Trigger function: status, key and who is taken in by e-mail address are the operators''; updated_at is kept';
+COMMENT ON FUNCTION tenancy.guard_tenant() IS 'Trigger function: status and who is taken in by e-mail address are the operators'', the key is the administrators''; updated_at is kept';
 CREATE TRIGGER guard BEFORE UPDATE ON tenancy.tenants
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_tenant();
 

@@ -45,8 +45,8 @@ BEGIN
     IF owner = tenancy.nil() THEN
         RAISE EXCEPTION 'invalid user id' USING ERRCODE = '22023', DETAIL = 'The nil uuid is nobody''s.';
     END IF;
-    -- A key that looks like a uuid is the id itself.
-    IF key ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' THEN
+    -- A key that can be read as a uuid is the id itself.
+    IF regexp_replace(key, '^\{(.*)\}$', '\1') ~ '^([0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}$' THEN
         given_id := key::uuid;
     END IF;
     IF key = '' OR length(key) > 200 OR given_id = tenancy.nil() THEN
@@ -146,7 +146,7 @@ BEGIN
             HINT = 'Use active, read_only, suspended or archived.';
     END IF;
     IF NOT tenancy.is_administrator() AND tenancy.operator_access() IS DISTINCT FROM 'write' THEN
-        RAISE EXCEPTION 'permission denied to change a tenant''s status or key' USING ERRCODE = '42501',
+        RAISE EXCEPTION 'permission denied to change a tenant''s status' USING ERRCODE = '42501',
             HINT = 'Operators with access "write" and administrators may.';
     END IF;
     SELECT t.status INTO was FROM tenancy.tenants t WHERE t.id = tenant FOR UPDATE;

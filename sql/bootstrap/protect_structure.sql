@@ -43,8 +43,8 @@ BEGIN
     END IF;
     BEGIN
         copied := tenancy.referenced_tenant(root, options, '($1)');
-    EXCEPTION WHEN invalid_parameter_value THEN
-        -- What a foreign key said nobody says any more: what is there stays.
+    EXCEPTION WHEN invalid_parameter_value OR null_value_not_allowed THEN
+        -- What a foreign key or the other table's protection said nobody says any more: what is there stays.
         RETURN QUERY SELECT t.tgname::text, pg_get_triggerdef(t.oid) FROM pg_trigger t
                       WHERE t.tgrelid = relation AND t.tgname LIKE '~pg\_tenancy\_copy\_%';
         RETURN;

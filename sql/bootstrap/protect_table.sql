@@ -149,7 +149,7 @@ BEGIN
     RETURN statements <> '{}';
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant; 0A000 not an ordinary table or no uuid column; 42704 no such role or tenant; 55000 rows of unknown tenants, or permissive policies';
+COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant, a backfill that is no expression, a backfill_from that is unclear or a cycle; 0A000 not an ordinary table or a type of column that is not supported; 42704 no such role or tenant; 55000 rows of unknown tenants, permissive policies, or backfill_from a table that is not protected';
 
 CREATE FUNCTION tenancy.protect_table_sql("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,

@@ -56,11 +56,11 @@ CREATE TABLE tenancy.tenants (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT tenants_key_id_check
-        CHECK (key !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' OR key = id::text)
+        CHECK (CASE WHEN regexp_replace(key, '^\{(.*)\}$', '\1') ~ '^([0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}$' THEN key::uuid = id ELSE true END)
 );
 COMMENT ON TABLE tenancy.tenants IS 'Tenants: the organisations, workspaces or accounts whose data is kept apart';
 COMMENT ON COLUMN tenancy.tenants.id IS 'What protected tables refer to';
-COMMENT ON COLUMN tenancy.tenants.key IS 'The key the host application uses, if it has one of its own, as text. One that looks like a uuid must be the tenant''s own id, so that a text names one tenant';
+COMMENT ON COLUMN tenancy.tenants.key IS 'The key the host application uses, if it has one of its own, as text. One that can be read as a uuid, in whatever form, must be the tenant''s own id, so that a text names one tenant';
 COMMENT ON COLUMN tenancy.tenants.key_number IS 'The key as a number, if it is one as Postgres writes a bigint: what columns of type bigint and integer refer to';
 COMMENT ON COLUMN tenancy.tenants.slug IS 'Short name, 1 to 63 of a-z, 0-9 and dash, no dash at the ends';
 COMMENT ON COLUMN tenancy.tenants.name IS 'Name shown to people';

@@ -63,6 +63,12 @@ fn is_equality(operator: Oid) -> bool {
         || MIXED_EQUALS.iter().any(|mixed| Oid::from(*mixed) == operator)
 }
 
+/// Whether equality under this collation, or under none, is sameness.
+fn is_exact(collation: Oid) -> bool {
+    // SAFETY: a syscache lookup; a query's expressions hold its collations.
+    collation == Oid::INVALID || unsafe { pg_sys::get_collation_isdeterministic(collation) }
+}
+
 /// An expression that lives as long as the planner's memory of this query.
 #[derive(Clone, Copy)]
 pub struct Expr<'p> {
@@ -175,21 +181,21 @@ impl<'p> Expr<'p> {
         }
     }
 
-    /// Both sides of `x = y` or `x = ANY (y)`, of types that name tenants.
+    /// Both sides of `x = y` or `x = ANY (y)`, of types that name tenants, if only what is the same is equal.
     fn as_comparison(self) -> Option<(Expr<'p>, Expr<'p>)> {
         // SAFETY: the tags say which node it is; both hold a list of two arguments.
-        let (operator, arguments) = unsafe {
+        let (operator, collation, arguments) = unsafe {
             if self.is(NodeTag::T_OpExpr) {
                 let op = &*self.raw.cast::<pg_sys::OpExpr>();
-                (op.opno, list(op.args))
+                (op.opno, op.inputcollid, list(op.args))
             } else if self.is(NodeTag::T_ScalarArrayOpExpr) {
                 let op = &*self.raw.cast::<pg_sys::ScalarArrayOpExpr>();
-                (if op.useOr { op.opno } else { Oid::INVALID }, list(op.args))
+                (if op.useOr { op.opno } else { Oid::INVALID }, op.inputcollid, list(op.args))
             } else {
                 return None;
             }
         };
-        is_equality(operator).then_some((*arguments.first()?, *arguments.get(1)?))
+        (is_equality(operator) && is_exact(collation)).then_some((*arguments.first()?, *arguments.get(1)?))
     }
 
     /// The column that must equal this expression's other side for it to be true: `column = x`, or
@@ -217,13 +223,15 @@ impl<'p> Expr<'p> {
 
     /// `self = ANY (array)`, for an index of this operator family and collation, if equality of the type is of the family
     /// and exact: under a nondeterministic collation other texts are equal too.
-    pub fn equals_any(self, of: TenantType, array: Expr<'p>, family: Oid, collation: Oid) -> Option<Expr<'p>> {
-        // SAFETY: syscache lookups.
-        let is_exact = unsafe {
-            pg_sys::op_in_opfamily(of.equals(), family)
-                && (collation == Oid::INVALID || pg_sys::get_collation_isdeterministic(collation))
-        };
-        if !is_exact {
+    pub fn equals_any(
+        self,
+        of: TenantType,
+        array: Expr<'p>,
+        family: Oid,
+        collation: Oid,
+    ) -> Option<Expr<'p>> {
+        // SAFETY: a syscache lookup.
+        if !is_exact(collation) || !unsafe { pg_sys::op_in_opfamily(of.equals(), family) } {
             return None;
         }
         // SAFETY: a zeroed node of this size with its tag, as makeNode makes; the arguments are nodes.

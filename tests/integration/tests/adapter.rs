@@ -336,6 +336,7 @@ const PUBLIC: &[&str] = &[
     "can_see_tenant",
     "claim",
     "claims",
+    "copy_tenant",
     "current_tenant_id",
     "current_tenant_key",
     "current_user_id",

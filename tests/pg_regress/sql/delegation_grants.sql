@@ -66,7 +66,7 @@ SELECT * FROM pg_temp.routes(ARRAY[
     $$UPDATE tenancy.group_members SET group_id = (SELECT id FROM tenancy.groups WHERE name = 'owners')$$,
     $$UPDATE tenancy.roles SET name = 'dg_all' WHERE name = 'dg mine'$$, $$UPDATE tenancy.roles SET builtin = true WHERE name = 'dg mine'$$,
     $$INSERT INTO tenancy.operators (user_id, access) VALUES ('@1', 'write')$$, $$UPDATE tenancy.members SET user_id = '@3' WHERE user_id = '@1'$$,
-    $$SELECT tenancy.enable_role('anon')$$, $$SELECT tenancy.act_as('@3')$$, $$SELECT tenancy.insert_tenant('dg-x', 'x', '@1', '{}')$$, $$SELECT tenancy.create_tenant_by_identity('dg-x', 'x', '@1', '{}')$$,
+    $$SELECT tenancy.enable_role('anon')$$, $$SELECT tenancy.act_as('@3')$$, $$SELECT tenancy.insert_tenant('dg-x', 'x', '@1', '{}', NULL)$$, $$SELECT tenancy.create_tenant_by_identity('dg-x', 'x', '@1', '{}')$$,
     $$SELECT tenancy.role_scope(id) IS NOT NULL FROM tenancy.roles WHERE name = 'dg mine'$$]);
 -- Patterns cover patterns, not the sum of names: what is registered tomorrow he would hold through docs.* only.
 SELECT p, tenancy.can_grant_permission(:t, p) AS nobody, pg_temp.try('1', format('SELECT tenancy.can_grant_permission(%L, %L)', :t, p)) AS manager,

@@ -5,7 +5,7 @@ SELECT p.oid::regprocedure AS public_function, CASE p.provolatile WHEN 'i' THEN 
        CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END AS parallel, p.proisstrict AS strict, p.proleakproof AS leakproof, p.prosecdef AS definer
   FROM pg_proc p WHERE p.pronamespace = 'tenancy'::regnamespace
    AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
-   AND p.proname <> 'keep_tenant' -- a trigger function that protect_table puts on tables: protect_* tests
+   AND p.proname NOT IN ('keep_tenant', 'copy_tenant') -- trigger functions that protect_table puts on tables: protect_* tests
  ORDER BY p.oid::regprocedure::text COLLATE "C";
 -- Functions that run as the owner: each with a fixed search_path, none executable by PUBLIC.
 SELECT p.oid::regprocedure AS definer FROM pg_proc p
@@ -20,8 +20,10 @@ SELECT p.oid::regprocedure AS without_search_path FROM pg_proc p JOIN pg_languag
    -- what pre_request calls next, and the policies that preview_table evaluates, run under the caller's: tests of those names
    AND p.proname NOT IN ('nil', 'pre_request', 'preview_table');
 SELECT count(*) AS other_leakproof FROM pg_proc p WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proleakproof
-   AND p.oid::regprocedure::text NOT IN ('tenancy.is_member(uuid)', 'tenancy.has_permission(uuid,text)', 'tenancy.has_any_permission(uuid,text[])', 'tenancy.has_all_permissions(uuid,text[])', 'tenancy.storage_tenant(text)',
-       'tenancy.is_member_or_operator(uuid,text)', 'tenancy.is_active_or_operator(uuid,text)');
+   AND p.oid::regprocedure::text <> 'tenancy.storage_tenant(text)'
+   AND NOT (p.proname IN ('is_member', 'has_permission', 'has_any_permission', 'has_all_permissions', 'is_member_or_operator', 'is_active_or_operator')
+            AND p.proargtypes[0] IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'text'::regtype)
+            AND oidvectortypes(p.proargtypes) <> 'text' OR oidvectortypes(p.proargtypes) = 'text' AND p.proname = 'is_member');
 
 -- Nobody but the owner and application roles has anything.
 SELECT DISTINCT r.rolname FROM pg_class c, aclexplode(c.relacl) a, pg_roles r WHERE c.relnamespace = 'tenancy'::regnamespace AND r.oid = a.grantee AND a.grantee <> c.relowner ORDER BY 1;

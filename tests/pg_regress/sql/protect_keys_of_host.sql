@@ -63,7 +63,7 @@ SELECT tablename, qual AS fence, (SELECT qual FROM pg_policies o WHERE o.tablena
        (SELECT pg_get_constraintdef(oid) FROM pg_constraint c WHERE c.conrelid = ('host.' || tablename)::regclass AND confrelid = 'tenancy.tenants'::regclass) AS key
   FROM pg_policies p WHERE schemaname = 'host' AND tablename LIKE 'docs%' AND policyname = '!pg_tenancy_isolation' ORDER BY tablename;
 SELECT conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint
- WHERE conrelid IN ('docs_bigint_active'::regclass, 'folders_bigint_active'::regclass, 'docs_varchar_membership'::regclass) AND contype IN ('f', 'u') ORDER BY 1::text, 2;
+ WHERE conrelid IN ('docs_bigint_active'::regclass, 'folders_bigint_active'::regclass, 'docs_varchar_membership'::regclass) AND contype IN ('f', 'u') ORDER BY conrelid::regclass::text COLLATE "C", 2;
 
 -- One command for all kinds, and who got which answer. Names of kinds in messages are taken out, and a key with them.
 CREATE FUNCTION pg_temp.all_kinds(who uuid, command text) RETURNS TABLE (answer text, kinds text) LANGUAGE sql AS $$

@@ -84,7 +84,15 @@ fn the_tenant_is_named_by_the_first_path_that_is_present() {
 
 #[test]
 fn a_tenant_that_is_named_badly_is_named_and_the_next_path_is_not_asked() {
-    for bad in ["true", "[]", "{}", "[\"22222222-2222-2222-2222-222222222222\"]", "1.0", "1e3", "9223372036854775808"] {
+    for bad in [
+        "true",
+        "[]",
+        "{}",
+        "[\"22222222-2222-2222-2222-222222222222\"]",
+        "1.0",
+        "1e3",
+        "9223372036854775808",
+    ] {
         let json = format!(r#"{{"app_metadata":{{"tenant_id":{bad}}},"tenant_id":"{TENANT}"}}"#);
         assert_eq!(read(&json).tenant, Hint::Unreadable, "{bad}");
         assert_eq!(read(&json).tenant.id(), None, "{bad}");
