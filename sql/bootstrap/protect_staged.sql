@@ -50,13 +50,15 @@ CREATE FUNCTION tenancy.staged_note(relation regclass, undo jsonb) RETURNS text
     RETURN format('UPDATE tenancy.protected_tables SET undo = undo || %L WHERE table_id = %L::regclass', undo, relation);
 COMMENT ON FUNCTION tenancy.staged_note(regclass, jsonb) IS 'Administrators only: the statement that notes what unprotect_table must know';
 
--- A few thousand rows at a time, by the place where they lie. It never waits for a row, so that nobody waits for the rows
--- that it has locked: rows that others hold are left for the next turn.
+-- A few pages at a time, as many as take some tens of milliseconds: so long at most somebody waits for a row. It never
+-- waits for one itself, with others locked: rows that others hold are left for the next turn.
 CREATE FUNCTION tenancy.staged_fill(relation regclass, tenant_column text, expression text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN tenancy.staged_quote(format($block$DECLARE
     pages bigint;
     page bigint;
+    size bigint := 8;
+    began timestamptz;
     filled bigint;
     in_turn bigint;
     idle integer := 0;
@@ -68,11 +70,14 @@ BEGIN
         in_turn := 0;
         WHILE page <= pages LOOP
 %4$s
-            EXECUTE %2$L USING format('(%%s,0)', page)::tid, format('(%%s,0)', page + 32)::tid;
+            began := clock_timestamp();
+            EXECUTE %2$L USING format('(%%s,0)', page)::tid, format('(%%s,0)', page + size)::tid;
             GET DIAGNOSTICS filled = ROW_COUNT;
-            in_turn := in_turn + filled;
-            page := page + 32;
             COMMIT;
+            in_turn := in_turn + filled;
+            page := page + size;
+            size := CASE WHEN clock_timestamp() > began + interval '40 ms' THEN greatest(size / 2, 1)
+                         WHEN clock_timestamp() < began + interval '20 ms' THEN least(size * 2, 128) ELSE size END;
         END LOOP;
 %5$s
         EXECUTE %3$L INTO missing;

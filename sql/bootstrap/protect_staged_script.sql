@@ -53,7 +53,7 @@ BEGIN
     -- A constant default has filled the rows of a column that is added.
     IF backfill IS NOT NULL AND NOT (missing AND backfill ~ tenancy.constant_pattern()) THEN
         RETURN QUERY
-            SELECT format('ROW EXCLUSIVE on %s and locks on some thousand rows, for each batch', c.relation),
+            SELECT format('ROW EXCLUSIVE on %s, and the rows of some pages, for some 20 to 40 ms at a time', c.relation),
                    tenancy.staged_fill(c.relation, tenant_column, backfill)
               FROM tenancy.covered_relations(root) c JOIN pg_class r ON r.oid = c.relation
              WHERE r.relkind = 'r' AND NOT tenancy.column_is_filled(c.relation, tenant_column)
