@@ -1,12 +1,14 @@
 # shellcheck shell=bash disable=SC2154 # RUN, BINDIR and REPO come from tools/
 # The benchmark's rows, sourced by tools/bench. docs/performance.md says what each means. QUICK=1: fewer turns, a smaller
-# memory row, no churn_*_hot, no tables of 10,000 tenants but where a row is about them. TESTS="active_seq churn": only those.
+# memory row, 300,000 rows for staged_lock, no churn_*_hot, no tables of 10,000 tenants but where a row is about them. TESTS="active_seq churn": only those.
 # shellcheck source=lib.sh
 source benches/lib.sh
 # shellcheck source=load.sh
 source benches/load.sh
-TURNS=15 SECONDS_A_ROW=15 LOAD_TURNS=6 LOAD_SECONDS=3 WARM_SECONDS=3 REVOKES=10 MEMORY_CONNECTIONS=500 VARIANTS=('' _10k)
-[[ -z ${QUICK:-} ]] || TURNS=7 SECONDS_A_ROW=1.5 LOAD_TURNS=3 LOAD_SECONDS=1 WARM_SECONDS=2 REVOKES=3 MEMORY_CONNECTIONS=20 VARIANTS=('')
+# shellcheck source=staged.sh
+source benches/staged.sh
+TURNS=15 SECONDS_A_ROW=15 LOAD_TURNS=6 LOAD_SECONDS=3 WARM_SECONDS=3 REVOKES=10 MEMORY_CONNECTIONS=500 STAGED_ROWS=10000000 STAGED_ALONE=30 VARIANTS=('' _10k)
+[[ -z ${QUICK:-} ]] || TURNS=7 SECONDS_A_ROW=1.5 LOAD_TURNS=3 LOAD_SECONDS=1 WARM_SECONDS=2 REVOKES=3 MEMORY_CONNECTIONS=20 STAGED_ROWS=300000 STAGED_ALONE=10 VARIANTS=('')
 
 for file in data compare cold baselines/template_b baselines/template_c baselines/claims_d; do
     psql -f "benches/$file.sql" >/dev/null
@@ -154,6 +156,7 @@ if wanted revoke; then
     emit revoke le 1.2 '' 'the same role with 10 holders, not 100,000; edit, commit, next check in another backend' "$(value "SELECT bench.compare_revoke($TURNS * 4)")"
 fi
 if wanted memory; then bench_memory; fi
+if wanted staged_lock; then bench_staged; fi
 
 # Tenants that tables name by the host's own number. Late, because from here on the tenants have keys.
 if wanted active_seq_bigint; then need active_seq_bigint; fi

@@ -100,9 +100,24 @@ extension_sql_file!(
     requires = ["protect_access"]
 );
 extension_sql_file!(
+    "../sql/bootstrap/protect_observe.sql",
+    name = "protect_observe",
+    requires = ["protect_keys"]
+);
+extension_sql_file!(
     "../sql/bootstrap/protect_table.sql",
     name = "protect_table",
-    requires = ["protect_keys"]
+    requires = ["protect_observe"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_staged.sql",
+    name = "protect_staged",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_staged_script.sql",
+    name = "protect_staged_script",
+    requires = ["protect_staged"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_partitions.sql",
@@ -113,6 +128,11 @@ extension_sql_file!(
     "../sql/bootstrap/unprotect_table.sql",
     name = "unprotect_table",
     requires = ["protect_partitions"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/preview_table.sql",
+    name = "preview_table",
+    requires = ["protect_table"]
 );
 extension_sql_file!(
     "../sql/bootstrap/assign_users.sql",

@@ -190,7 +190,8 @@ BEGIN
     FOR p IN SELECT c.oid::regclass AS name, t.options ->> 'tenant_column' AS tenant_column,
                     t.options ->> 'tenant_type' AS tenant_type
                FROM tenancy.protected_tables t JOIN pg_class c ON c.oid = t.table_id
-              WHERE t.table_id = t.root_id ORDER BY c.oid::regclass::text LOOP
+              WHERE t.table_id = t.root_id AND tenancy.column_number(t.table_id, t.options ->> 'tenant_column') IS NOT NULL
+              ORDER BY c.oid::regclass::text LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L)', p.name, p.tenant_column, tenancy.tenant_value(tenant, p.tenant_type))
            INTO holds;
         IF holds THEN

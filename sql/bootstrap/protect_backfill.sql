@@ -97,8 +97,12 @@ DECLARE
     unfilled boolean;
     names text;
 BEGIN
+    IF options ->> 'mode' = 'observe' THEN
+        PERFORM tenancy.report_rows(root, options, backfill);
+        RETURN;
+    END IF;
     IF options ->> 'existing_policies' IS NULL
-       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root) THEN
+       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'mode' IS DISTINCT FROM 'observe') THEN
         SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
         IF names IS NOT NULL THEN
             RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',

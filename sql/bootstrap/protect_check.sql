@@ -68,9 +68,9 @@ BEGIN
         RAISE EXCEPTION 'tenant_column, mode, roles, tenant_keys, force, add_column and operators must not be null or empty' USING
             ERRCODE = '22023';
     END IF;
-    IF mode NOT IN ('active', 'membership') THEN
+    IF mode NOT IN ('active', 'membership', 'observe') THEN
         RAISE EXCEPTION 'invalid mode "%"', mode USING ERRCODE = '22023',
-            HINT = 'Use active, for rows of the active tenant, or membership, for rows of all of the user''s tenants.';
+            HINT = 'Use active, for rows of the active tenant, membership, for rows of all of the user''s tenants, or observe, which enforces nothing.';
     END IF;
     IF existing_policies NOT IN ('keep', 'drop') THEN
         RAISE EXCEPTION 'invalid existing_policies "%"', existing_policies USING ERRCODE = '22023',

@@ -21,7 +21,8 @@ CREATE FUNCTION tenancy.tenant_columns(root regclass, options jsonb)
     SELECT p.table_id, false, p.options ->> 'tenant_column', tenancy.column_number(p.table_id, p.options ->> 'tenant_column'),
            tenancy.tenant_reference(p.options), p.options ->> 'shared' IS NOT NULL
       FROM tenancy.protected_tables p
-     WHERE p.table_id NOT IN (SELECT r.relation FROM tenancy.covered_relations(root) r);
+     WHERE p.options ->> 'mode' IS DISTINCT FROM 'observe'
+       AND p.table_id NOT IN (SELECT r.relation FROM tenancy.covered_relations(root) r);
     END;
 COMMENT ON FUNCTION tenancy.tenant_columns(regclass, jsonb) IS 'Administrators only: the tenant column of every protected relation, root and all below it included';
 

@@ -70,6 +70,13 @@ BEGIN
       JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
      WHERE o.polrelid = p.table_id AND o.polname = '!pg_tenancy_isolation' AND d.refobjid = p.table_id AND d.refobjsubid > 0
        AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL;
+    -- An observed table has no policy, but the default that was given to it, or its index.
+    UPDATE tenancy.protected_tables p
+       SET options = p.options || jsonb_build_object('tenant_column', a.attname)
+      FROM pg_attribute a
+     WHERE p.options ->> 'mode' = 'observe' AND a.attrelid = p.table_id AND a.attnum > 0 AND NOT a.attisdropped
+       AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL
+       AND a.attname = tenancy.observed_column(p.table_id, p.undo);
     -- A renamed table that others take their tenant from, or column that refers to it: the trigger knows which they are.
     FOR item IN
         SELECT p.table_id, p.root_id, r.parent, r.reference
@@ -134,7 +141,7 @@ BEGIN
     FOR relation IN
         SELECT DISTINCT p.table_id
           FROM tenancy.protected_tables p JOIN pg_event_trigger_dropped_objects() d ON d.objid = p.table_id
-         WHERE d.classid = 'pg_class'::regclass AND d.objsubid > 0
+         WHERE d.classid = 'pg_class'::regclass AND d.objsubid > 0 AND p.options ->> 'mode' IS DISTINCT FROM 'observe'
            AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL
            AND NOT EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = p.table_id AND o.polname = '!pg_tenancy_isolation')
     LOOP

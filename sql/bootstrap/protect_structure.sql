@@ -17,7 +17,7 @@ COMMENT ON FUNCTION tenancy.keep_tenant() IS 'Trigger function: on protected tab
 
 CREATE FUNCTION tenancy.trigger_names() RETURNS text[]
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-    RETURN '{~pg_tenancy_copy_changed,~pg_tenancy_copy_tenant,~pg_tenancy_keep_tenant}'::text[];
+    RETURN '{~pg_tenancy_copy_changed,~pg_tenancy_copy_tenant,~pg_tenancy_fill_tenant,~pg_tenancy_keep_tenant}'::text[];
 COMMENT ON FUNCTION tenancy.trigger_names() IS 'Administrators only: every name that a trigger of ours has on protected tables. They sort last, so that no other trigger changes what they looked at, and in this order';
 
 -- As Postgres writes them. The copying ones name the other table in their condition, where it is always true, for what

@@ -17,10 +17,15 @@ BEGIN
     FOR r IN SELECT c.relation, c.place FROM tenancy.covered_relations(root) c
               WHERE only_relation IS NULL OR c.relation = only_relation LOOP
         RETURN QUERY SELECT r.relation, s.phase, s.statement, s.undo
-                       FROM tenancy.protect_structure(r.relation, r.place, root, options, backfill) s;
-        RETURN QUERY SELECT r.relation, s.phase, s.statement, s.undo FROM tenancy.protect_access(r.relation, options) s;
+                       FROM tenancy.protect_structure(r.relation, r.place, root, options, backfill) s
+                      WHERE options ->> 'mode' <> 'observe' OR s.phase = ANY (tenancy.observed_phases());
+        IF options ->> 'mode' = 'observe' THEN
+            RETURN QUERY SELECT r.relation, 110, s.statement, NULL::jsonb FROM tenancy.stop_enforcing(r.relation) s (statement);
+        ELSE
+            RETURN QUERY SELECT r.relation, s.phase, s.statement, s.undo FROM tenancy.protect_access(r.relation, options) s;
+        END IF;
     END LOOP;
-    IF options ->> 'tenant_keys' = 'fix' AND only_relation IS NULL THEN
+    IF options ->> 'tenant_keys' = 'fix' AND options ->> 'mode' <> 'observe' AND only_relation IS NULL THEN
         RETURN QUERY SELECT root, s.phase, s.statement, NULL::jsonb FROM tenancy.rewrite_keys(root, options) s;
     END IF;
 END
@@ -38,8 +43,9 @@ CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfil
         SELECT c.relation, c.depth, p.root_id, p.options AS old_options,
                p.undo AS old_undo,
                jsonb_strip_nulls(
-                   CASE WHEN p.options ->> 'tenant_column' <> options ->> 'tenant_column'
+                   CASE WHEN p.options ->> 'tenant_column' <> protect_statements.options ->> 'tenant_column'
                         THEN p.undo - '{column,default,not_null,foreign_key,index}'::text[] ELSE coalesce(p.undo, '{}') END
+                   - CASE protect_statements.options ->> 'mode' WHEN 'observe' THEN '{forced,enabled,revoked}' ELSE '{}' END::text[]
                    || coalesce((SELECT jsonb_object_agg(u.key, CASE u.key WHEN 'revoked' THEN coalesce(p.undo -> 'revoked', '[]') || u.value
                                                                           ELSE u.value END)
                                   FROM steps s, jsonb_each(s.undo) u WHERE s.relation = c.relation), '{}')) AS undo
@@ -92,13 +98,13 @@ BEGIN
                   WHERE has_table_privilege(r, c.relation, 'TRUNCATE') OR has_table_privilege(r, c.relation, 'TRIGGER')
                      OR has_any_column_privilege(r, c.relation, 'REFERENCES')
                   GROUP BY c.relation, c.depth ORDER BY c.depth, c.relation::text COLLATE "C" LOOP
-        IF EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = item.relation) THEN
+        IF EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = item.relation AND p.options ->> 'mode' IS DISTINCT FROM 'observe') THEN
             RAISE WARNING 'table %: TRUNCATE, TRIGGER or REFERENCES is still with application role(s) %', item.relation, item.roles USING
                 DETAIL = 'They own the table, are superusers, or have it by membership or from another grantor.';
         END IF;
     END LOOP;
     SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
-    IF names IS NOT NULL AND options ->> 'existing_policies' IS DISTINCT FROM 'drop' THEN
+    IF names IS NOT NULL AND options ->> 'existing_policies' IS DISTINCT FROM 'drop' AND options ->> 'mode' <> 'observe' THEN
         RAISE NOTICE 'table %: other permissive policies widen access inside a tenant: %', root, names;
     END IF;
     FOR item IN SELECT * FROM tenancy.crossing_keys(root, options) LOOP
@@ -158,13 +164,17 @@ DECLARE
     body text;
     tag text := 'protect_table';
 BEGIN
-    IF staged IS NOT FALSE THEN
-        RAISE EXCEPTION 'staged statements are not supported yet' USING ERRCODE = '0A000';
+    IF staged IS NULL THEN
+        RAISE EXCEPTION 'staged must not be null' USING ERRCODE = '22023';
     END IF;
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
                                        tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
     fill := tenancy.backfill_expression("table", options, backfill);
     PERFORM tenancy.check_rows("table", options, fill);
+    IF staged THEN
+        PERFORM tenancy.report_protection("table", options);
+        RETURN tenancy.staged_script("table", options, fill);
+    END IF;
     SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
       FROM tenancy.protect_statements("table", options, fill) s;
     PERFORM tenancy.report_protection("table", options);

@@ -37,6 +37,10 @@ BEGIN
     IF tenancy.column_number(relation, tenant_column) IS NULL THEN
         RETURN;
     END IF;
+    -- What a staged run that did not come to its end left behind.
+    RETURN QUERY SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', relation, c.conname)
+                   FROM pg_constraint c
+                  WHERE c.conrelid = relation AND c.contype = 'c' AND c.conname = 'pg_tenancy_tenant_given' AND c.coninhcount = 0;
     IF undo ? 'default' AND tenancy.column_default(relation, tenant_column) = tenancy.tenant_default(options) THEN
         RETURN NEXT format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', relation, tenant_column);
     END IF;
