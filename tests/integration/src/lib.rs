@@ -1,6 +1,7 @@
 //! Scratch clusters, sessions and services for the scenarios in tests/. Everything a scenario starts ends with
 //! its program, however that ends. What it needs comes through the environment: tools/server_env.sh.
 
+mod application;
 mod bouncer;
 mod cluster;
 mod fixtures;
@@ -13,6 +14,7 @@ mod random;
 mod session;
 mod supabase;
 
+pub use application::{Answer, Application, Browser, Server, files_below};
 pub use bouncer::PgBouncer;
 pub use cluster::Cluster;
 pub use fixtures::{bearer, tenant, user};

@@ -1,0 +1,21 @@
+"""Tests make their rows as a database role that policies do not bind; their requests are the application's."""
+
+from django.db import connection
+
+from board.settings_tenancy import *  # noqa: F403
+
+MIDDLEWARE += ["board.settings_tenancy_tests.as_application"]  # noqa: F405
+# A database that has the extension.
+DATABASES["default"]["TEST"] = {"TEMPLATE": "tenancy_template"}  # noqa: F405
+
+
+def as_application(get_response):
+    def answer(request):
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL ROLE board_app")
+        response = get_response(request)
+        with connection.cursor() as cursor:
+            cursor.execute("RESET ROLE")
+        return response
+
+    return answer
