@@ -28,6 +28,10 @@ impl Application {
         Self { dir: self.dir.clone(), environment: self.environment.iter().cloned().chain(added).collect() }
     }
 
+    pub fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.dir.join(file), text).expect("the directory is ours");
+    }
+
     /// What a program of its printed, to wherever, and whether it succeeded.
     pub fn attempt(&self, program: &str, arguments: &[&str]) -> (bool, String) {
         let output = Command::new("sh")

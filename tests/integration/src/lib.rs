@@ -2,6 +2,7 @@
 //! its program, however that ends. What it needs comes through the environment: tools/server_env.sh.
 
 mod application;
+mod attack;
 mod bouncer;
 mod cluster;
 mod fixtures;
@@ -15,6 +16,7 @@ mod session;
 mod supabase;
 
 pub use application::{Answer, Application, Browser, Server, files_below};
+pub use attack::{Attack, attack};
 pub use bouncer::PgBouncer;
 pub use cluster::Cluster;
 pub use fixtures::{bearer, tenant, user};
