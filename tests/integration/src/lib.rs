@@ -13,6 +13,7 @@ mod postgrest;
 mod process;
 mod random;
 mod session;
+mod steps;
 mod supabase;
 
 pub use application::{Answer, Application, Browser, Server, files_below};
@@ -25,6 +26,7 @@ pub use oracle::{by_functions, by_tables};
 pub use postgrest::{Api, Request};
 pub use process::resident_kilobytes;
 pub use random::Random;
+pub use steps::Steps;
 pub use session::{Row, Session, explain};
 
 use std::time::{Duration, Instant};

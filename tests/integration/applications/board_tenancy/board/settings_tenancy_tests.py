@@ -1,11 +1,11 @@
-"""Tests make their rows as a database role that policies do not bind; their requests are the application's."""
+"""Tests make their rows as an administrator, whom policies do not bind; their requests are the application's."""
 
 from django.db import connection
 
 from board.settings_tenancy import *  # noqa: F403
 
 MIDDLEWARE += ["board.settings_tenancy_tests.as_application"]  # noqa: F405
-# A database that has the extension.
+# A database in which the set-up was run.
 DATABASES["default"]["TEST"] = {"TEMPLATE": "tenancy_template"}  # noqa: F405
 
 

@@ -7,19 +7,21 @@ from django.http import HttpResponseForbidden
 
 
 @contextmanager
-def as_user(user, tenant):
+def transaction_with(statement, *values):
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT tenancy.set_identity(%s, %s)", [user and str(user), tenant and str(tenant)])
+            cursor.execute(statement, values)
         yield
 
 
-@contextmanager
-def as_job(tenant):
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT tenancy.enter_tenant(%s)", [str(tenant)])
-        yield
+def as_user(user, organisation):
+    # Users are known by their ids as text; who has not logged in is an unknown one, and so nobody.
+    subject = str(user.pk or "anonymous")
+    return transaction_with("SELECT tenancy.set_identity(%s, %s)", subject, organisation and str(organisation))
+
+
+def as_job(organisation):
+    return transaction_with("SELECT tenancy.enter_tenant(%s)", str(organisation))
 
 
 class TenancyMiddleware:
@@ -34,15 +36,15 @@ class TenancyMiddleware:
         return response
 
     def asking(self, request):
-        return as_user(request.user.pk, request.session.get("organisation"))
+        return as_user(request.user, request.session.get("organisation"))
 
     def stream(self, request, content):
-        # Written when the request's transaction is over: in another one, as long as the client takes.
+        # Rows are fetched when the request's transaction is over: here in another one.
         with self.asking(request):
             yield from content
 
     def process_exception(self, request, exception):
-        # Django makes a response of it before __call__ sees it, which would commit what the view did so far.
+        # Django turns it into a response before __call__ sees it, and what the view wrote would be committed.
         transaction.set_rollback(True)
         refused = isinstance(exception, ProgrammingError) and exception.__cause__.pgcode == "42501"
         return HttpResponseForbidden() if refused else None
