@@ -34,15 +34,16 @@ impl Application {
 
     /// What a program of its printed, to wherever, and whether it succeeded.
     pub fn attempt(&self, program: &str, arguments: &[&str]) -> (bool, String) {
-        let output = Command::new("sh")
-            .args(["-c", "exec 2>&1; exec \"$@\"", "sh"])
-            .arg(required(program))
-            .args(arguments)
-            .current_dir(&self.dir)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .output()
-            .expect("sh starts");
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+        let output = self.command(program, arguments).output().expect("the program starts");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// A program of its, to be run where it is and as it is configured.
+    pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(required(program));
+        command.args(arguments).current_dir(&self.dir).envs(self.environment.iter().cloned());
+        command
     }
 
     #[track_caller]

@@ -2,19 +2,17 @@
 //! guide's set-up, migration and middleware, and not a line of its models, views or tests changed.
 
 use pg_tenancy_integration::{
-    Application, Attack, Browser, Cluster, Guide, PgBouncer, Server, Session, attack, files_below, source,
+    Application, Attack, Browser, Cluster, Guide, PgBouncer, Server, Session, Steps, attack, files_below, source,
 };
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
 static CLUSTER: LazyLock<(Cluster, PgBouncer)> = LazyLock::new(|| {
-    let cluster = Cluster::start_bare("django", "");
+    let cluster = Cluster::start_bare("django", &Guide::settings("django.md"));
     cluster.connect("postgres").run(
-        "CREATE ROLE board_migrator LOGIN BYPASSRLS CREATEDB;
-         CREATE ROLE board_app LOGIN; CREATE ROLE board_jobs LOGIN;
-         GRANT board_app TO board_migrator",
+        "CREATE ROLE board_migrator LOGIN; CREATE ROLE board_app LOGIN; CREATE ROLE board_jobs LOGIN",
     );
-    let bouncer = PgBouncer::start_for(&cluster, &["board_app", "board_jobs", "board_migrator"]);
+    let bouncer = PgBouncer::start_for(&cluster, &["board_app", "board_jobs", "postgres"]);
     (cluster, bouncer)
 });
 
@@ -53,10 +51,10 @@ fn through_pgbouncer(project: &Application, database: &str, user: &str) -> Appli
     ])
 }
 
-/// As whoever migrates, on a connection of its own.
-fn directly(project: &Application, database: &str) -> Application {
-    through_pgbouncer(project, database, "board_migrator")
-        .with(&[("DATABASE_HOST", CLUSTER.0.host().to_str().expect("paths are text")), ("DATABASE_PORT", "5432")])
+/// On a connection of its own, as those who migrate: `board_migrator`, or an administrator.
+fn directly(project: &Application, database: &str, user: &str) -> Application {
+    let host = CLUSTER.0.host().to_str().expect("paths are text");
+    through_pgbouncer(project, database, user).with(&[("DATABASE_HOST", host), ("DATABASE_PORT", "5432")])
 }
 
 fn manage(project: &Application, arguments: &[&str]) -> String {
@@ -70,17 +68,20 @@ fn serve(project: &Application, settings: &str) -> Server {
     )
 }
 
-const TABLES: &str = "ALTER DEFAULT PRIVILEGES FOR ROLE board_migrator GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES
-                          TO board_app, board_jobs;
-                      ALTER DEFAULT PRIVILEGES FOR ROLE board_migrator GRANT USAGE ON SEQUENCES TO board_app, board_jobs;
-                      GRANT CREATE ON SCHEMA public TO board_migrator";
+/// What the project's database roles may do with tables, whoever of the two makes them.
+const PRIVILEGES: &str = "GRANT CREATE ON SCHEMA public TO board_migrator;
+    ALTER DEFAULT PRIVILEGES FOR ROLE board_migrator, postgres
+        GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO board_app, board_jobs;
+    ALTER DEFAULT PRIVILEGES FOR ROLE board_migrator, postgres
+        GRANT USAGE ON SEQUENCES TO board_app, board_jobs";
 
 /// A database with the project's tables and the rows of two organisations.
 fn existing_database(project: &Application, name: &str) -> Session {
     let mut admin = CLUSTER.0.database(name);
-    admin.run(TABLES);
-    manage(&directly(project, name), &["migrate", "--verbosity=0"]);
-    manage(&directly(project, name), &["loaddata", "--verbosity=0", "two_organisations"]);
+    admin.run(PRIVILEGES);
+    let migrator = directly(project, name, "board_migrator");
+    manage(&migrator, &["migrate", "--verbosity=0"]);
+    manage(&migrator, &["loaddata", "--verbosity=0", "two_organisations"]);
     admin
 }
 
@@ -94,7 +95,7 @@ fn adopted(name: &str) -> (Application, Session) {
     Guide::read("django.md").run(&CLUSTER.0, name, "");
     let project = Application::assemble(&CLUSTER.0, name, &["board", "board_tenancy"])
         .with(&[("DJANGO_SETTINGS_MODULE", "board.settings_tenancy")]);
-    manage(&directly(&project, name), &["migrate", "--verbosity=0"]);
+    manage(&directly(&project, name, "postgres"), &["migrate", "--verbosity=0"]);
     (project, admin)
 }
 
@@ -145,7 +146,7 @@ fn nothing_but_settings_middleware_migration_and_command_is_added() {
 fn as_it_was_its_own_tests_pass_and_the_attacks_succeed() {
     let project = existing("board_before");
     let mut admin = existing_database(&project, "board_before");
-    let tests = through_pgbouncer(&project, "board_before", "board_migrator");
+    let tests = through_pgbouncer(&project, "board_before", "postgres");
     assert!(manage(&tests, &["test", "--keepdb"]).contains("OK"));
 
     let before = bees(&mut admin);
@@ -157,10 +158,10 @@ fn as_it_was_its_own_tests_pass_and_the_attacks_succeed() {
 #[test]
 fn under_tenancy_its_own_tests_pass_isolated() {
     let (project, mut admin) = adopted("board_tests");
-    assert_eq!(manage(&directly(&project, "board_tests"), &["makemigrations", "--check", "--dry-run"]), "No changes detected\n");
     admin.run("CREATE DATABASE tenancy_template");
+    CLUSTER.0.connect("tenancy_template").run(PRIVILEGES);
     Guide::read("django.md").run(&CLUSTER.0, "tenancy_template", "");
-    let tests = through_pgbouncer(&project, "board_tests", "board_migrator")
+    let tests = through_pgbouncer(&project, "board_tests", "postgres")
         .with(&[("DJANGO_SETTINGS_MODULE", "board.settings_tenancy_tests")]);
     let said = manage(&tests, &["test", "--keepdb"]);
     assert!(said.contains("Ran 9 tests") && said.contains("OK"), "{said}");
@@ -241,4 +242,53 @@ fn the_nightly_job_runs_in_every_organisation_and_nowhere_else() {
     // The application's own role may enter none.
     let application = through_pgbouncer(&project, "board_jobs_run", "board_app");
     assert_eq!(manage(&application, &["each_organisation", "close_overdue"]), "");
+}
+
+#[test]
+fn the_migrator_sees_no_changes_and_no_rows_that_he_would_overlook() {
+    let (project, mut admin) = adopted("board_migrations");
+    let migrator = directly(&project, "board_migrations", "board_migrator");
+    assert_eq!(manage(&migrator, &["makemigrations", "--check", "--dry-run"]), "No changes detected\n");
+    assert_eq!(manage(&migrator, &["migrate", "--check"]), "");
+    // What a data migration would do.
+    let (done, said) = migrator.attempt(
+        "PGT_PYTHON",
+        &["manage.py", "shell", "-c", "from work.models import Task; Task.objects.update(points=5)"],
+    );
+    assert!(!done && said.contains("row-level security"), "{said}");
+    assert_eq!(admin.number("SELECT count(*) FROM work_task WHERE points = 5"), 0);
+    // A schema migration of the next day: a column, and a table that refers to a protected one.
+    project.write(
+        "work/migrations/0003_next.py",
+        "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n    \
+         dependencies = [('work', '0002_tenancy')]\n    operations = [\n        \
+         migrations.AddField('task', 'estimate', models.IntegerField(null=True)),\n        \
+         migrations.CreateModel('Note', [('id', models.BigAutoField(primary_key=True)), ('task', \
+         models.ForeignKey('work.Task', on_delete=models.CASCADE))]),\n        \
+         migrations.AlterField('task', 'title', models.CharField(max_length=300)),\n    ]\n",
+    );
+    manage(&migrator, &["migrate", "--verbosity=0"]);
+    assert_eq!(admin.number("SELECT count(*) FROM work_task WHERE estimate IS NULL"), 4);
+}
+
+const NONE_OPEN: (&str, &str) = ("transaction", "this statement is one of its own");
+const NONE_IN_IT: (&str, &str) = ("transaction", "no identity was set in it");
+
+#[test]
+fn what_django_does_wrong_by_default_shows_nothing_and_is_explained() {
+    let (project, _admin) = adopted("board_mistakes");
+    let application = through_pgbouncer(&project, "board_mistakes", "board_app");
+    let program = source("tests/integration/drivers/recipes/django_steps.py");
+    let steps = Steps::of(&mut application.command("PGT_PYTHON", &[program.to_str().expect("paths are text")]));
+    steps.all("ann", 1, 1);
+    steps.all("ann by claims", 1, 1);
+    for step in ["autocommit", "plain SET", "on commit", "another thread"] {
+        steps.mistake(step, NONE_OPEN);
+    }
+    steps.mistake("atomic too late", NONE_IN_IT);
+    steps.all("after the transaction", 1, 0);
+    steps.all("exists", 1, false);
+    steps.all("bulk_create", 1, json!([true]));
+    steps.all("select_for_update", 1, 0);
+    steps.all("another's row", 1, "42501");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::sync::LazyLock;
 
 static CLUSTER: LazyLock<(Cluster, PgBouncer)> = LazyLock::new(|| {
-    let cluster = Cluster::start_bare("node", "");
+    let cluster = Cluster::start_bare("node", &Guide::settings("node_postgres.md"));
     cluster.connect("postgres").run("CREATE ROLE orders_owner LOGIN; CREATE ROLE orders_app LOGIN");
     let bouncer = PgBouncer::start_for(&cluster, &["orders_app"]);
     (cluster, bouncer)

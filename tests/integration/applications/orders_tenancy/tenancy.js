@@ -16,34 +16,38 @@ function scoped(pool) {
     async function connect() {
         const client = await pool.connect();
         const who = identity.getStore();
-        if (!who) return client;
+        let open = false;
         const query = async (...args) => {
+            const text = args[0].text ?? args[0];
+            const begins = /^\s*(begin|start\s)/i.test(text);
+            open ||= begins;
             const result = await client.query(...args);
-            if (/^\s*(begin|start\s)/i.test(args[0].text ?? args[0])) await client.query(who);
+            if (begins && who) await client.query(who);
+            if (/^\s*(commit|end|rollback|abort)\s*;?\s*$/i.test(text)) open = false;
             return result;
         };
-        return { query, release: (error) => client.release(error) };
+        // Who takes the client next must not find our transaction: what cannot be rolled back is closed.
+        const release = async (error) => {
+            if (open) await client.query('ROLLBACK').catch((failure) => (error ??= failure));
+            client.release(error);
+        };
+        return { query, release };
     }
 
     async function query(...args) {
         if (!identity.getStore()) return pool.query(...args);
         const client = await connect();
-        let broken;
         try {
             await client.query('BEGIN');
             const result = await client.query(...args);
             await client.query('COMMIT');
             return result;
-        } catch (error) {
-            // Who comes after us must not find the transaction open: what cannot be rolled back is closed.
-            await client.query('ROLLBACK').catch((failure) => (broken = failure));
-            throw error;
         } finally {
-            client.release(broken);
+            await client.release();
         }
     }
 
     return { query, connect, end: () => pool.end() };
 }
 
-module.exports = { asUser, asJob, scoped };
+module.exports = { identity, asUser, asJob, scoped };

@@ -3,7 +3,7 @@
 'use strict';
 
 const { Pool } = require('pg');
-const { asUser, scoped } = require(process.env.PGT_TENANCY);
+const { identity, asUser, scoped } = require(process.env.PGT_TENANCY);
 
 const COUNT = 'SELECT count(*)::int AS n FROM notes';
 const DIAGNOSE = { text: "SELECT topic, finding, coalesce(hint, '') FROM tenancy.diagnose()", rowMode: 'array' };
@@ -11,6 +11,9 @@ const report = (step, seen, diagnosis = []) => console.log(JSON.stringify({ step
 const seen = async (db) => (await db.query(COUNT)).rows[0].n;
 const mistake = async (step, db) => report(step, await seen(db), (await db.query(DIAGNOSE)).rows);
 const setIdentity = { text: 'SELECT tenancy.set_identity($1, $2)', values: ['ann', 1] };
+
+const withClaims = (claims, work) =>
+    identity.run({ text: "SELECT set_config('request.jwt.claims', $1, true)", values: [JSON.stringify(claims)] }, work);
 
 async function main() {
     const plain = new Pool({ max: 1 });
@@ -31,6 +34,7 @@ async function main() {
     for (let round = 0; round < 4; round++) {
         await asUser('ann', 1, async () => report('ann', await seen(db)));
         await asUser('bob', null, async () => report('bob', await seen(db)));
+        await withClaims({ sub: 'ann', tenant_id: 1 }, async () => report('ann by claims', await seen(db)));
     }
     await asUser('ann', 2, async () => report("ann in bob's", await seen(db)));
     await mistake('nobody', db);

@@ -95,6 +95,7 @@ fn node_postgres() {
     steps.all("left open", 1, 3);
     steps.all("ann", 4, 3);
     steps.all("bob", 4, 1);
+    steps.all("ann by claims", 4, 3);
     steps.all("ann in bob's", 1, 0);
     steps.mistake("nobody", NONE_OPEN);
     steps.all("in a transaction", 1, 3);
