@@ -5,7 +5,7 @@ use pg_tenancy_integration::{
     Application, Attack, Browser, Cluster, Guide, PgBouncer, Server, Session, Steps, attack, files_below, source,
 };
 use serde_json::{Value, json};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 static CLUSTER: LazyLock<(Cluster, PgBouncer)> = LazyLock::new(|| {
     let cluster = Cluster::start_bare("django", &Guide::settings("django.md"));
@@ -32,8 +32,8 @@ const ATTACKS: &[Attack] = &[
     ("PATCH", "/projects/2", r#"{"name": "stolen"}"#, 200, 404),
     // Into the other organisation: refused by name, or as a row that cannot be Ann's.
     ("POST", "/projects", r#"{"name": "planted", "organisation": 2}"#, 201, 403),
-    ("POST", "/tasks", r#"{"title": "planted", "project": 2}"#, 201, 403),
-    ("POST", "/tasks/import", r#"{"titles": ["planted"], "project": 2}"#, 201, 403),
+    ("POST", "/tasks", r#"{"title": "planted", "project": 2}"#, 201, 500),
+    ("POST", "/tasks/import", r#"{"titles": ["planted"], "project": 2}"#, 201, 500),
     ("PATCH", "/tasks/2", r#"{"project": 2}"#, 204, 500),
     ("PATCH", "/projects/1", r#"{"organisation_id": 2}"#, 200, 500),
     ("POST", "/tasks/close-overdue", "", 200, 200),
@@ -89,14 +89,26 @@ fn existing(name: &str) -> Application {
     Application::assemble(&CLUSTER.0, name, &["board"])
 }
 
-/// An existing database and its project under tenancy, as the guide says.
+/// An existing database under tenancy, as the guide says, to make copies of.
+static ADOPTED: LazyLock<()> = LazyLock::new(|| {
+    existing_database(&existing("board_old"), "adopted");
+    Guide::read("django.md").run(&CLUSTER.0, "adopted", "");
+    let project = under_tenancy("board_new");
+    manage(&directly(&project, "adopted", "postgres"), &["migrate", "--verbosity=0"]);
+});
+
+fn under_tenancy(name: &str) -> Application {
+    Application::assemble(&CLUSTER.0, name, &["board", "board_tenancy"])
+        .with(&[("DJANGO_SETTINGS_MODULE", "board.settings_tenancy")])
+}
+
+/// The project under tenancy, and a database of its own.
 fn adopted(name: &str) -> (Application, Session) {
-    let admin = existing_database(&existing(&format!("{name}_old")), name);
-    Guide::read("django.md").run(&CLUSTER.0, name, "");
-    let project = Application::assemble(&CLUSTER.0, name, &["board", "board_tenancy"])
-        .with(&[("DJANGO_SETTINGS_MODULE", "board.settings_tenancy")]);
-    manage(&directly(&project, name, "postgres"), &["migrate", "--verbosity=0"]);
-    (project, admin)
+    LazyLock::force(&ADOPTED);
+    static ONE_COPY_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_COPY_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    CLUSTER.0.connect("postgres").run(&format!("CREATE DATABASE {name} TEMPLATE adopted"));
+    (under_tenancy(name), CLUSTER.0.connect(name))
 }
 
 fn log_in(server: &Server, name: &str, organisation: u32) -> Browser {
@@ -241,7 +253,8 @@ fn the_nightly_job_runs_in_every_organisation_and_nowhere_else() {
     assert_eq!(admin.number("SELECT count(*) FROM work_task WHERE done"), 2);
     // The application's own role may enter none.
     let application = through_pgbouncer(&project, "board_jobs_run", "board_app");
-    assert_eq!(manage(&application, &["each_organisation", "close_overdue"]), "");
+    let (done, said) = application.attempt("PGT_PYTHON", &["manage.py", "each_organisation", "close_overdue"]);
+    assert!(!done && said.contains("may not enter tenants"), "{said}");
 }
 
 #[test]
@@ -249,7 +262,7 @@ fn the_migrator_sees_no_changes_and_no_rows_that_he_would_overlook() {
     let (project, mut admin) = adopted("board_migrations");
     let migrator = directly(&project, "board_migrations", "board_migrator");
     assert_eq!(manage(&migrator, &["makemigrations", "--check", "--dry-run"]), "No changes detected\n");
-    assert_eq!(manage(&migrator, &["migrate", "--check"]), "");
+    manage(&migrator, &["migrate", "--check"]);
     // What a data migration would do.
     let (done, said) = migrator.attempt(
         "PGT_PYTHON",
@@ -257,18 +270,25 @@ fn the_migrator_sees_no_changes_and_no_rows_that_he_would_overlook() {
     );
     assert!(!done && said.contains("row-level security"), "{said}");
     assert_eq!(admin.number("SELECT count(*) FROM work_task WHERE points = 5"), 0);
-    // A schema migration of the next day: a column, and a table that refers to a protected one.
-    project.write(
-        "work/migrations/0003_next.py",
-        "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n    \
-         dependencies = [('work', '0002_tenancy')]\n    operations = [\n        \
-         migrations.AddField('task', 'estimate', models.IntegerField(null=True)),\n        \
-         migrations.CreateModel('Note', [('id', models.BigAutoField(primary_key=True)), ('task', \
-         models.ForeignKey('work.Task', on_delete=models.CASCADE))]),\n        \
-         migrations.AlterField('task', 'title', models.CharField(max_length=300)),\n    ]\n",
-    );
+    // Schema migrations of the next days. A foreign key to a protected table is checked by a query over both tables,
+    // from which policies would hide rows: that, too, is for an administrator.
+    let next = |name: &str, after: &str, operation: &str| {
+        let text = format!(
+            "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n    \
+             dependencies = [('work', '{after}')]\n    operations = [migrations.{operation}]\n"
+        );
+        project.write(&format!("work/migrations/{name}.py"), &text);
+    };
+    next("0003_estimate", "0002_tenancy", "AddField('task', 'estimate', models.IntegerField(null=True))");
+    next("0004_title", "0003_estimate", "AlterField('task', 'title', models.CharField(max_length=300))");
     manage(&migrator, &["migrate", "--verbosity=0"]);
     assert_eq!(admin.number("SELECT count(*) FROM work_task WHERE estimate IS NULL"), 4);
+    let note = "CreateModel('Note', [('id', models.BigAutoField(primary_key=True)), \
+                ('task', models.ForeignKey('work.Task', on_delete=models.CASCADE))])";
+    next("0005_note", "0004_title", note);
+    let (done, said) = migrator.attempt("PGT_PYTHON", &["manage.py", "migrate", "--verbosity=0"]);
+    assert!(!done && said.contains("row-level security"), "{said}");
+    manage(&directly(&project, "board_migrations", "postgres"), &["migrate", "--verbosity=0"]);
 }
 
 const NONE_OPEN: (&str, &str) = ("transaction", "this statement is one of its own");

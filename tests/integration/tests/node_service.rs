@@ -22,9 +22,8 @@ const ATTACKS: &[Attack] = &[
     ("GET", "/customers/2", "", 200, 404),
     ("GET", "/orders/3", "", 200, 404),
     // The text of the query is the attacker's.
-    ("GET", "/orders?sort=id)+UNION+SELECT+id,name+FROM+customers+ORDER+BY+(1", "", 500, 500),
-    ("GET", "/orders?sort=1)+SELECT+1", "", 500, 500),
-    ("GET", "/orders?sort=(SELECT+(1/0)::text+FROM+customers+WHERE+account_id=2)", "", 500, 200),
+    ("GET", "/orders?fields=(SELECT+max(name)+FROM+customers+WHERE+account_id=2)", "", 200, 200),
+    ("GET", "/orders?fields=(SELECT+1/(id-2)+FROM+customers+WHERE+account_id=2)", "", 500, 200),
     ("PATCH", "/customers/2", r#"{"name": "stolen"}"#, 200, 404),
     ("POST", "/customers", r#"{"name": "planted", "account": 2}"#, 201, 500),
     ("POST", "/orders", r#"{"customer": 2, "items": []}"#, 201, 500),

@@ -9,17 +9,24 @@ const db = require('./db');
 const { cancelStale } = require('./jobs');
 const server = require('./server');
 
+const token = `test ${process.pid}`;
 let account, customer, origin;
 
 // Fixtures are written as the owner of the tables, directly.
 before(async () => {
     const owner = new Client({ host: process.env.OWNER_HOST, port: 5432, user: process.env.OWNER });
     await owner.connect();
-    account = (await owner.query("INSERT INTO accounts (name) VALUES ('Test') RETURNING id")).rows[0].id;
-    const user = (await owner.query("INSERT INTO users (token) VALUES ('test') RETURNING id")).rows[0].id;
-    await owner.query('INSERT INTO account_users (account_id, user_id) VALUES ($1, $2)', [account, user]);
-    await owner.end();
+    const id = async (text, values) => (await owner.query(text, values)).rows[0].id;
+    try {
+        account = await id("INSERT INTO accounts (name) VALUES ('Test') RETURNING id");
+        const user = await id('INSERT INTO users (token) VALUES ($1) RETURNING id', [token]);
+        await owner.query('INSERT INTO account_users (account_id, user_id) VALUES ($1, $2)', [account, user]);
+    } finally {
+        await owner.end();
+    }
     await new Promise((done) => server.listen(0, '127.0.0.1', done));
+    // Whatever fails below, the tests end.
+    server.unref();
     origin = `http://127.0.0.1:${server.address().port}`;
     customer = (await send('POST', '/customers', { name: 'Cleo' }, 201)).id;
 });
@@ -32,7 +39,7 @@ after(async () => {
 async function send(method, path, body, status = 200, headers = {}) {
     const response = await fetch(origin + path, {
         method,
-        headers: { authorization: 'Bearer test', 'x-account': account, connection: 'close', ...headers },
+        headers: { authorization: `Bearer ${token}`, 'x-account': account, connection: 'close', ...headers },
         body: body && JSON.stringify(body),
     });
     const answer = await response.json();
