@@ -134,7 +134,10 @@ impl Browser {
             self.cookies = format!("{}{cookie}; ", self.cookies);
         }
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Answer { status: status.unwrap_or_else(|| panic!("{method} {path}: {answer:?}")), body: body.to_owned() }
+        Answer {
+            status: status.unwrap_or_else(|| panic!("{method} {path}: {answer:?}")),
+            body: body.to_owned(),
+        }
     }
 
     #[track_caller]

@@ -26,8 +26,8 @@ pub use oracle::{by_functions, by_tables};
 pub use postgrest::{Api, Request};
 pub use process::resident_kilobytes;
 pub use random::Random;
-pub use steps::Steps;
 pub use session::{Row, Session, explain};
+pub use steps::Steps;
 
 use std::time::{Duration, Instant};
 

@@ -37,7 +37,8 @@ impl Steps {
         self.all(name, 1, 0);
         let step = self.named(name)[0];
         let rows = step["diagnosis"].as_array().expect("rows");
-        let said = rows.iter().any(|row| row[0] == topic && row[1].as_str().is_some_and(|f| f.contains(finding)));
+        let said =
+            rows.iter().any(|row| row[0] == topic && row[1].as_str().is_some_and(|f| f.contains(finding)));
         assert!(said, "{name}: no {topic} with {finding}: {step}");
     }
 }

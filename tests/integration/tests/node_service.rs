@@ -2,7 +2,8 @@
 //! a wrapper, and not a line of its handlers, jobs or tests changed.
 
 use pg_tenancy_integration::{
-    Application, Attack, Browser, Cluster, Guide, PgBouncer, Row, Server, Session, attack, files_below, source,
+    Application, Attack, Browser, Cluster, Guide, PgBouncer, Row, Server, Session, attack, files_below,
+    source,
 };
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -87,7 +88,7 @@ fn bees(admin: &mut Session) -> Vec<Row> {
 }
 
 fn run_own_tests(project: &Application) -> (bool, String) {
-    project.attempt("PGT_NODE", &["--test", "test.js"])
+    project.attempt("PGT_NODE", &["--test-reporter=tap", "test.js"])
 }
 
 #[test]

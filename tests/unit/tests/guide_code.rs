@@ -23,7 +23,8 @@ fn code_in_the_guides_is_code_that_is_run() {
                 .unwrap_or_else(|| panic!("{place}: name the file above the block: <!-- code: tests/… -->"));
             let block: Vec<&str> =
                 lines[number + 1..].iter().copied().take_while(|line| *line != "```").collect();
-            let code = fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{place}: {file}: {error}"));
+            let code = fs::read_to_string(root.join(file))
+                .unwrap_or_else(|error| panic!("{place}: {file}: {error}"));
             assert!(code.contains(&block.join("\n")), "{place} is not what {file} says");
             compared += 1;
         }

@@ -6,7 +6,7 @@ mod sqlx_tenancy;
 
 use pg_tenancy_integration::{Cluster, PgBouncer, Steps, source};
 use sqlx::Executor;
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx_tenancy::{begin_as, begin_with_claims, pool};
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,9 @@ use std::sync::{LazyLock, Mutex, MutexGuard};
 static CLUSTER: LazyLock<(Cluster, PgBouncer)> = LazyLock::new(|| {
     let settings = "session_preload_libraries = 'pg_tenancy'\ntenancy.subject_format = 'mapped'";
     let cluster = Cluster::start_bare("recipes", settings);
-    cluster.connect("postgres").run("CREATE ROLE app LOGIN");
+    cluster
+        .connect("postgres")
+        .run("CREATE ROLE app LOGIN; CREATE ROLE migrator LOGIN; ALTER ROLE migrator SET row_security = off");
     cluster.database("recipes").run(
         "CREATE EXTENSION pg_tenancy;
          SELECT tenancy.enable_role('app'), tenancy.trust_caller('app');
@@ -23,6 +25,7 @@ static CLUSTER: LazyLock<(Cluster, PgBouncer)> = LazyLock::new(|| {
          CREATE TABLE notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, org_id bigint, body text);
          INSERT INTO notes (org_id, body) VALUES (1, 'one'), (1, 'one more'), (1, 'and more'), (2, 'two');
          SELECT tenancy.protect_table('notes', tenant_column => 'org_id');
+         ALTER TABLE notes OWNER TO migrator;
          GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO app;
          SELECT tenancy.create_role('writer', '{notes.*}');
          SELECT tenancy.add_member(t.id, tenancy.map_subject(m.subject), '{writer}')
@@ -118,15 +121,22 @@ async fn explained<'c>(executor: impl Executor<'c, Database = sqlx::Postgres>, e
         .fetch_all(executor)
         .await
         .expect("it is allowed");
-    assert!(rows.iter().any(|(topic, finding)| topic == expected.0 && finding.contains(expected.1)), "{rows:?}");
+    assert!(
+        rows.iter().any(|(topic, finding)| topic == expected.0 && finding.contains(expected.1)),
+        "{rows:?}"
+    );
 }
 
 fn code(error: &sqlx::Error) -> String {
     error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()
 }
 
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths are text")
+}
+
 fn options(host: &Path) -> PgConnectOptions {
-    PgConnectOptions::new().host(host.to_str().expect("paths are text")).port(6432).database("recipes").username("app")
+    PgConnectOptions::new().host(text(host)).port(6432).database("recipes").username("app")
 }
 
 #[tokio::test]
@@ -146,11 +156,18 @@ async fn sqlx_by_its_recipe_and_without() {
         assert_eq!(count(&mut *claims).await, 3);
     }
     let mut ann = begin_as(&pool, "ann", Some("1")).await.expect("app is trusted");
-    let error = sqlx::query("INSERT INTO notes (org_id, body) VALUES (2, 'planted')").execute(&mut *ann).await;
+    let error =
+        sqlx::query("INSERT INTO notes (org_id, body) VALUES (2, 'planted')").execute(&mut *ann).await;
     assert_eq!(code(&error.expect_err("it is another's")), "42501");
     drop(ann);
 
-    // What a pool does with two queries: each takes a connection of its own.
+    pool.close().await;
+
+    // One client, whose statements have new names each time: what follows is about transactions.
+    let plain = options(CLUSTER.1.host()).extra_float_digits(None);
+    let pool =
+        PgPoolOptions::new().max_connections(1).connect_with(plain.clone()).await.expect("it lets app in");
+    sqlx::raw_sql("DEALLOCATE ALL").execute(&pool).await.expect("anybody may");
     sqlx::query("SELECT tenancy.set_identity('ann', '1')").execute(&pool).await.expect("app is trusted");
     assert_eq!(count(&pool).await, 0);
     explained(&pool, NONE_OPEN).await;
@@ -163,10 +180,21 @@ async fn sqlx_by_its_recipe_and_without() {
     explained(&mut *transaction, NONE_IN_IT).await;
     transaction.rollback().await.expect("nothing failed");
 
+    // What query!() asks at compile time: as the application, and as a migrator with row_security = off.
+    let described = pool.describe(COUNT).await;
+    assert_eq!(described.expect("it is allowed").columns().len(), 1);
+    let owner =
+        PgPool::connect_with(plain.clone().host(text(CLUSTER.0.host())).port(5432).username("migrator"))
+            .await;
+    let described = owner.expect("there is one").describe(COUNT).await;
+    assert_eq!(described.map_or_else(|error| code(&error), |_| String::new()), "42501");
+
     // With the cache of statements as it is by default.
+    sqlx::raw_sql("DEALLOCATE ALL").execute(&pool).await.expect("anybody may");
+    pool.close().await;
     let mut codes = Vec::new();
     for _ in 0..2 {
-        let preparing = PgPool::connect_with(options(CLUSTER.1.host())).await.expect("PgBouncer lets app in");
+        let preparing = PgPool::connect_with(plain.clone()).await.expect("PgBouncer lets app in");
         let answer = sqlx::query(COUNT).fetch_one(&preparing).await;
         codes.push(answer.map_or_else(|error| code(&error), |_| String::new()));
     }

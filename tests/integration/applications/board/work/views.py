@@ -50,6 +50,8 @@ def projects(request):
         data = json.loads(request.body)
         organisation = data.get("organisation", request.session["organisation"])
         project = Project.objects.create(organisation_id=organisation, name=data["name"])
+        for task in data.get("tasks", []):
+            Task.objects.create(project=project, title=task["title"])
         return JsonResponse({"id": project.pk}, status=201)
     mine = Project.objects.filter(organisation=request.session["organisation"])
     rows = mine.annotate(open=Count("tasks")).order_by("name").values("id", "name", "open")
