@@ -139,9 +139,16 @@ fn options(host: &Path) -> PgConnectOptions {
     PgConnectOptions::new().host(text(host)).port(6432).database("recipes").username("app")
 }
 
-#[tokio::test]
-async fn sqlx_by_its_recipe_and_without() {
+#[test]
+fn sqlx() {
     let _alone = alone();
+    // Not inside of the runtime: the cluster starts by a client that blocks.
+    LazyLock::force(&CLUSTER);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
+    runtime.block_on(sqlx_by_its_recipe_and_without());
+}
+
+async fn sqlx_by_its_recipe_and_without() {
     let pool = pool(options(CLUSTER.1.host())).await.expect("PgBouncer lets app in");
     for _ in 0..4 {
         let mut ann = begin_as(&pool, "ann", Some("1")).await.expect("app is trusted");

@@ -2,8 +2,8 @@ from django.db import migrations
 
 PROTECT = """
 SELECT tenancy.attach_tenants('work_organisation', name_column => 'name');
-SELECT tenancy.protect_table('work_project', tenant_column => 'organisation_id', resource => 'projects', tenant_keys => 'fix');
-SELECT tenancy.protect_table('work_task', tenant_column => 'organisation_id', resource => 'tasks', tenant_keys => 'fix',
+SELECT tenancy.protect_table('work_project', tenant_column => 'organisation_id', resource => 'projects');
+SELECT tenancy.protect_table('work_task', tenant_column => 'organisation_id', resource => 'tasks',
                              add_column => true, backfill_from => 'work_project(project_id)');
 SELECT tenancy.protect_table('work_membership', tenant_column => 'organisation_id', resource => 'memberships',
                              mode => 'membership');
