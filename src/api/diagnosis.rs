@@ -4,7 +4,7 @@ use crate::cache;
 use crate::claims::Claims;
 use crate::claims::stated::Stated;
 use crate::claims::validity::Validity;
-use crate::pg::{role, setting};
+use crate::pg::{role, setting, xact};
 use crate::rbac::grants::{Explanation, TenantStatus};
 use crate::rbac::pattern::Pattern;
 use crate::rbac::{Id, format_id, hierarchy};
@@ -30,6 +30,7 @@ fn diagnose()
     about_identity(&identity, &mut findings);
     if identity.stated.is_none() && settings::TRUST_CLAIMS.get() {
         about_claims(&identity, &mut findings);
+        about_transaction(&identity, &mut findings);
     }
     about_user(&identity, &mut findings);
     about_tenant(&identity, &mut findings);
@@ -51,7 +52,8 @@ fn about_library(findings: &mut Vec<Finding>) {
             "library",
             "not in session_preload_libraries or shared_preload_libraries",
             "A parallel query that loads it first fails, and claims set before that are not yet ours: \
-             ALTER DATABASE ... SET session_preload_libraries = 'pg_tenancy'.",
+             ALTER DATABASE ... SET session_preload_libraries = 'pg_tenancy', and connect anew; a pooler, too \
+             (PgBouncer: RECONNECT).",
         ),
     }
     for table in cache::missing_signals() {
@@ -136,6 +138,27 @@ fn about_claims(identity: &Identity, findings: &mut Vec<Finding>) {
 
 const UNKNOWN_SUBJECT: &str =
     "tenancy.subject_format is mapped: tenancy.map_subject() makes a user of a subject.";
+
+/// An identity ends with its transaction, which many a driver begins and ends unasked.
+fn about_transaction(identity: &Identity, findings: &mut Vec<Finding>) {
+    if identity.stated.is_some() || !matches!(&*identity.claims, Claims::Unset) {
+        return;
+    }
+    let (finding, hint) = match xact::in_block() {
+        true => (
+            "one is open, and no identity was set in it",
+            "COMMIT and ROLLBACK end an identity. Set it first in each transaction, on the connection that the queries \
+             take: a pool may hand out another for each. docs/guides/drivers.md has it for several drivers.",
+        ),
+        false => (
+            "none is open: this statement is one of its own",
+            "What sets the identity and what needs it must be in one transaction: BEGIN, or in Django \
+             transaction.atomic(), in psycopg connection.transaction(), in sqlx pool.begin(), and with node-postgres \
+             one client of the pool. docs/guides/drivers.md has it for several drivers.",
+        ),
+    };
+    say(findings, "transaction", finding, hint);
+}
 
 fn about_user(identity: &Identity, findings: &mut Vec<Finding>) {
     let topic = "user";

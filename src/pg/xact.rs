@@ -30,6 +30,12 @@ pub fn in_transaction() -> bool {
     unguarded::IsTransactionState()
 }
 
+/// Whether the client began the transaction, and will end it.
+pub fn in_block() -> bool {
+    // SAFETY: reads the current transaction state, which always exists (xact.c).
+    unsafe { pg_sys::IsTransactionBlock() }
+}
+
 /// Whether what is set for the transaction ends with the statement that called, because no block was begun. Within a
 /// function or DO there may be more of it to come, so not there.
 pub fn ends_with_call() -> bool {

@@ -13,21 +13,15 @@ pub struct Guide {
 impl Guide {
     /// What a reader of the page is told to run. Blocks of other languages are not.
     pub fn read(name: &str) -> Self {
-        let path = source("docs/guides").join(name);
-        let page = std::fs::read_to_string(&path).expect("the guide is there");
-        let mut blocks: Vec<Block> = Vec::new();
-        let mut open: Option<Block> = None;
-        for line in page.lines() {
-            match (line.trim_start().strip_prefix("```"), open.take()) {
-                (Some(language), None) => open = Some((language.to_owned(), String::new())),
-                (Some(_), Some(block)) => blocks.push(block),
-                (None, Some((language, text))) => open = Some((language, text + line + "\n")),
-                (None, None) => {}
-            }
-        }
+        let mut blocks = blocks(name);
         blocks.retain(|(language, _)| language == "sh" || language == "sql");
-        assert!(!blocks.is_empty(), "{} has nothing to run", path.display());
+        assert!(!blocks.is_empty(), "{name} has nothing to run");
         Self { blocks }
+    }
+
+    /// What a reader of the page is told to put into postgresql.conf.
+    pub fn settings(name: &str) -> String {
+        blocks(name).into_iter().filter(|(language, _)| language == "conf").map(|(_, text)| text).collect()
     }
 
     /// Runs the blocks up to the first that holds `until`, that one excluded, and forgets them; the last call with an
@@ -58,4 +52,19 @@ impl Guide {
         }
         printed
     }
+}
+
+fn blocks(name: &str) -> Vec<Block> {
+    let page = std::fs::read_to_string(source("docs/guides").join(name)).expect("the guide is there");
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in page.lines() {
+        match (line.trim_start().strip_prefix("```"), open.take()) {
+            (Some(language), None) => open = Some((language.to_owned(), String::new())),
+            (Some(_), Some(block)) => blocks.push(block),
+            (None, Some((language, text))) => open = Some((language, text + line + "\n")),
+            (None, None) => {}
+        }
+    }
+    blocks
 }

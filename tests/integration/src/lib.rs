@@ -1,6 +1,8 @@
 //! Scratch clusters, sessions and services for the scenarios in tests/. Everything a scenario starts ends with
 //! its program, however that ends. What it needs comes through the environment: tools/server_env.sh.
 
+mod application;
+mod attack;
 mod bouncer;
 mod cluster;
 mod fixtures;
@@ -11,8 +13,11 @@ mod postgrest;
 mod process;
 mod random;
 mod session;
+mod steps;
 mod supabase;
 
+pub use application::{Answer, Application, Browser, Server, files_below};
+pub use attack::{Attack, attack};
 pub use bouncer::PgBouncer;
 pub use cluster::Cluster;
 pub use fixtures::{bearer, tenant, user};
@@ -22,6 +27,7 @@ pub use postgrest::{Api, Request};
 pub use process::resident_kilobytes;
 pub use random::Random;
 pub use session::{Row, Session, explain};
+pub use steps::Steps;
 
 use std::time::{Duration, Instant};
 

@@ -43,6 +43,17 @@ RESET tenancy.require_exp;
 SET tenancy.claims_scope = 'session';
 SELECT d.* FROM pg_temp.diagnosed('') d WHERE topic = 'claims';
 RESET tenancy.claims_scope;
+\echo -- the transaction: none, one in which nothing was set yet, one in which it was, and after it
+SELECT topic, finding, hint FROM tenancy.diagnose() WHERE topic = 'transaction';
+BEGIN;
+SELECT topic, finding, hint FROM tenancy.diagnose() WHERE topic = 'transaction';
+SELECT tenancy.act_as(:user, :a);
+SELECT count(*) FROM tenancy.diagnose() WHERE topic = 'transaction';
+COMMIT AND CHAIN;
+SELECT finding FROM tenancy.diagnose() WHERE topic = 'transaction';
+COMMIT;
+SET request.jwt.claims = '{"sub":"d1a00000-0000-0000-0000-000000000001"}';
+SELECT finding FROM tenancy.diagnose() WHERE topic IN ('transaction', 'user');
 \echo -- the tenant: each source, accepted and refused
 SELECT t, s, d.finding, d.hint FROM (VALUES (1, '{"sub":"#1"}', '#a'), (2, '{"sub":"#1"}', '#b'), (3, '{"sub":"#1"}', '#f'), (4, '{"sub":"#1"}', 'diag-a'), (5, '{"sub":"#1","tenant_id":"#c"}', ''), (6, '{"sub":"#1","tenant_id":"#b"}', ''),
     (7, '{"sub":"#1","tenant_id":"#f"}', ''), (8, '{"sub":"#1","tenant_id":7}', ''), (9, '{"sub":"#1","tenant_id":"#c"}', '#f'), (10, '{"sub":"#1"}', ''), (11, '{"sub":"#2"}', ''), (12, '', '#a')) v (n, t, s), pg_temp.diagnosed(t, s, '^active tenant$') d ORDER BY n;

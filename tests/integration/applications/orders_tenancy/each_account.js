@@ -1,0 +1,13 @@
+// Runs a job of jobs.js for every account: node each_account.js cancelStale
+'use strict';
+
+const db = require('./db');
+const jobs = require('./jobs');
+const { asJob } = require('./tenancy');
+
+async function main(job) {
+    const { rows } = await db.query('SELECT key FROM tenancy.enterable_tenants() ORDER BY key::bigint');
+    for (const { key } of rows) console.log(`account ${key}: ${await asJob(key, jobs[job])}`);
+}
+
+main(process.argv[2]).finally(() => db.end());
