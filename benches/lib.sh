@@ -28,14 +28,19 @@ wanted() {
 # need TABLE…: makes those tables of schema bench that do not exist yet.
 declare -A MADE=()
 need() {
-    local table tenants rows
+    local table tenants rows tenant
     for table; do
         [[ -z ${MADE[$table]:-} ]] || continue
         MADE[$table]=1
         tenants=1000 rows=1000000
         [[ $table != *_10k ]] || tenants=10000
         [[ $table != small* ]] || rows=100000
-        psql -v name="$table" -v tenants="$tenants" -v rows="$rows" -f benches/table.sql
+        tenant=t.id
+        if [[ $table == *_bigint ]]; then
+            tenant=t.t::bigint
+            value "UPDATE tenancy.tenants SET key = t.t FROM bench.tenants t WHERE t.id = tenants.id AND key IS NULL"
+        fi
+        psql -v name="$table" -v tenants="$tenants" -v rows="$rows" -v tenant="$tenant" -f benches/table.sql
         case $table in
         active_seq* | small_active)
             protect "$table" docs
@@ -46,6 +51,11 @@ need() {
             protect "$table" docs
             ;;
         membership*) protect "$table" docs "mode => 'membership'" ;;
+        open*_bigint)
+            [[ $table == *_seq_* ]] || value "CREATE INDEX ON bench.$table (tenant_id)"
+            value "ALTER TABLE bench.$table ENABLE ROW LEVEL SECURITY"
+            value "CREATE POLICY member ON bench.$table TO authenticated USING (tenancy.has_permission(tenant_id, 'docs.read'))"
+            ;;
         open_seq* | small) psql -v name="$table" -f benches/policies.sql ;;
         open*)
             value "CREATE INDEX ON bench.$table (tenant_id)"

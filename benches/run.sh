@@ -155,6 +155,18 @@ if wanted revoke; then
 fi
 if wanted memory; then bench_memory; fi
 
+# Tenants that tables name by the host's own number. Late, because from here on the tenants have keys.
+if wanted active_seq_bigint; then need active_seq_bigint; fi
+compare active_seq_bigint 1.20 'literal, no row security' "$(as_user 1)" 'SELECT count(*) FROM bench.active_seq_bigint' \
+    "$BYPASS" 'SELECT count(*) FROM bench.active_seq_bigint WHERE tenant_id = 500'
+numbers='tenant_id IN (500, 501, 502, 503, 504, 505, 506, 507, 508, 509)'
+if wanted member_index_10_bigint; then need open_bigint; fi
+compare member_index_10_bigint 1.30 'IN list of literals' "$(as_user 12)" 'SELECT count(*) FROM bench.open_bigint' \
+    "$BYPASS" "SELECT count(*) FROM bench.open_bigint WHERE $numbers"
+if wanted member_seq_10_bigint; then need open_seq_bigint; fi
+compare member_seq_10_bigint 1.30 'IN list of literals' "$(as_user 12)" 'SELECT count(*) FROM bench.open_seq_bigint' \
+    "$BYPASS" "SELECT count(*) FROM bench.open_seq_bigint WHERE $numbers"
+
 # With the users table attached, last because it stays so: a role of 100,000 holders is queued, one of 10 is projected.
 if wanted revoke_synced token_hook; then
     wanted revoke || psql -f benches/revoke.sql >/dev/null

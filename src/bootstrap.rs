@@ -4,7 +4,13 @@ use pgrx::prelude::*;
 
 extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/users_tables.sql", name = "users_tables", requires = ["tables"]);
-extension_sql_file!("../sql/bootstrap/helpers.sql", name = "helpers", requires = ["users_tables"]);
+extension_sql_file!("../sql/bootstrap/host_tables.sql", name = "host_tables", requires = ["users_tables"]);
+extension_sql_file!("../sql/bootstrap/identity_tables.sql", name = "identity_tables", requires = ["tables"]);
+extension_sql_file!(
+    "../sql/bootstrap/helpers.sql",
+    name = "helpers",
+    requires = ["host_tables", "identity_tables"]
+);
 extension_sql_file!("../sql/bootstrap/key_helpers.sql", name = "key_helpers", requires = ["helpers"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["key_helpers"]);
 extension_sql_file!("../sql/bootstrap/signals.sql", name = "signals", requires = ["builtin"]);
@@ -48,19 +54,40 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
 extension_sql_file!(
+    "../sql/bootstrap/protect_types.sql",
+    name = "protect_types",
+    requires = ["database_roles"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/trusted_callers.sql",
+    name = "trusted_callers",
+    requires = ["database_roles"]
+);
+extension_sql_file!("../sql/bootstrap/job_roles.sql", name = "job_roles", requires = ["trusted_callers"]);
+extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
     name = "protect_inspect",
-    requires = ["database_roles"]
+    requires = ["protect_types"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_reference.sql",
+    name = "protect_reference",
+    requires = ["protect_inspect"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_check.sql",
     name = "protect_check",
-    requires = ["protect_inspect"]
+    requires = ["protect_reference"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/protect_backfill.sql",
+    name = "protect_backfill",
+    requires = ["protect_check"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_structure.sql",
     name = "protect_structure",
-    requires = ["protect_check"]
+    requires = ["protect_backfill"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_access.sql",
@@ -103,6 +130,47 @@ extension_sql_file!(
     requires = ["assign_users", "profile_tables"]
 );
 extension_sql_file!(
+    "../sql/bootstrap/attach_tenants.sql",
+    name = "attach_tenants",
+    requires = ["attach_users", "protect_inspect"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/attach_members.sql",
+    name = "attach_members",
+    requires = ["attach_tenants", "trusted_callers", api::projection::read_as_owner]
+);
+extension_sql_file!(
+    "../sql/bootstrap/reference_tables.sql",
+    name = "reference_tables",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/policy_report.sql",
+    name = "policy_report",
+    requires = ["protect_table"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/tenant_tables.sql",
+    name = "tenant_tables",
+    requires = ["attach_members", "manage_tenants"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/export_tenant.sql",
+    name = "export_tenant",
+    requires = ["tenant_tables"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/import_tenant.sql",
+    name = "import_tenant",
+    requires = ["export_tenant"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/delete_tenant_rows.sql",
+    name = "delete_tenant_rows",
+    requires = ["tenant_tables"]
+);
+extension_sql_file!("../sql/bootstrap/erase_user.sql", name = "erase_user", requires = ["tenant_tables"]);
+extension_sql_file!(
     "../sql/bootstrap/profiles.sql",
     name = "profiles",
     requires = [api::projection::write_metadata, "attach_users"]
@@ -134,7 +202,9 @@ extension_sql_file!(
         api::projection::sync_users,
         api::projection::write_metadata,
         api::projection::projected_claims,
+        api::projection::read_as_owner,
         api::statistics::cache_stats,
+        api::trusted::enterable_tenants,
         api::diagnosis::diagnose
     ]
 );

@@ -2,8 +2,10 @@
 //! Messages repeat no claim's value and nothing of another tenant. The management functions, written in
 //! plpgsql, raise by the same table (docs/reference/errors.md).
 
+use crate::pg::report;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::prelude::PgSqlErrorCode;
+use pgrx::prelude::{PgLogLevel, PgSqlErrorCode};
+use std::ffi::CStr;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -20,6 +22,22 @@ pub enum Error {
     NotATrigger(&'static str),
     #[error("function {0} can only be called as a trigger {1}")]
     OtherTrigger(&'static str, &'static str),
+    #[error("user_id must be a user's id")]
+    NotAUser,
+    #[error("subject must be the user's uuid")]
+    SubjectNotAUuid,
+    #[error("subject must have 1 to 1024 bytes")]
+    SubjectLength,
+    #[error("tenant must be a tenant's id or key")]
+    NotATenant,
+    #[error("permission denied: database role \"{0}\" may not enter tenants")]
+    MayNotEnter(String),
+    #[error("tenant does not exist")]
+    UnknownTenant,
+    #[error("tenant is {0}")]
+    ClosedTenant(&'static str),
+    #[error("{0} can only be used in transaction blocks")]
+    NoTransactionBlock(&'static str),
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -30,12 +48,23 @@ impl Error {
     pub fn raise(self) -> ! {
         std::panic::panic_any(ErrorReport::from(self))
     }
+
+    /// Raises when the present call returns, with the name of the constraint that it is about.
+    pub fn raise_about(self, constraint: &'static CStr) {
+        report::prepare(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, &ErrorReport::from(self), constraint);
+    }
+
+    /// Tells the client, and goes on.
+    pub fn warn(self) {
+        ErrorReport::from(self).report(PgLogLevel::WARNING);
+    }
 }
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
         use Error::*;
         let message = error.to_string();
+        let asked;
         let (code, detail, hint) = match error {
             LoadedInParallel => (
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -53,12 +82,39 @@ impl From<Error> for ErrorReport {
                 "request.jwt.claims is unset, malformed or expired, or its sub is not a uuid.",
                 "SELECT * FROM tenancy.diagnose() says which.",
             ),
+            NotAUser | NotATenant => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
+            SubjectNotAUuid => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "",
+                "Subjects of another form are looked up in tenancy.subjects with tenancy.subject_format = mapped.",
+            ),
+            SubjectLength => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
+            MayNotEnter(role) => {
+                asked = format!(
+                    "An administrator can allow it: SELECT tenancy.allow_database_role('{}', '{{...}}').",
+                    role.replace('\'', "''")
+                );
+                (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", asked.as_str())
+            }
+            UnknownTenant => (
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                "",
+                "SELECT * FROM tenancy.enterable_tenants() lists the tenants there are.",
+            ),
+            ClosedTenant(_) => (PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, "", ""),
+            NoTransactionBlock(_) => (
+                PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
+                "The identity ended with this statement.",
+                "BEGIN first, and run in that transaction what needs the identity: ATOMIC_REQUESTS in Django, a transaction of \
+                 the pool in other drivers.",
+            ),
             NullPermission => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
             NotATrigger(_) | OtherTrigger(..) => {
                 (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", "")
             }
         };
+        let (detail, hint) = (detail.to_owned(), hint.to_owned());
         let mut report = Self::new(code, message, "");
         if !detail.is_empty() {
             report = report.set_detail(detail);

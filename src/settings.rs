@@ -1,8 +1,10 @@
 //! Every setting. Those that decide whom to trust are for superusers only and start at their strictest.
 
+use crate::pg::sealed::Sealed;
 use crate::pg::setting::{Flag, Number, Text, Who, is_definable, reserve_prefix};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+pub static IDENTITY: Sealed = Sealed::new(c"tenancy.identity");
 pub static CLAIMS: Text = Text::new();
 pub static HEADERS: Text = Text::new();
 pub static TENANT_ID: Text = Text::new();
@@ -11,6 +13,7 @@ pub static TENANT_CLAIM: Text = Text::new();
 pub static PERMISSION_CLAIM: Text = Text::new();
 pub static SOLE_TENANT: Flag = Flag::new(true);
 pub static REQUIRE_EXP: Flag = Flag::new(false);
+pub static TRUST_CLAIMS: Flag = Flag::new(true);
 pub static OWN_CLAIMS_SETTING: Flag = Flag::new(true);
 pub static SELF_SERVICE: Flag = Flag::new(false);
 static AUTO_ASSIGNMENT: Flag = Flag::new(true);
@@ -27,6 +30,7 @@ pub static CACHE_SIZE: Number = Number::new(4096);
 pub static INDEX_MAX_SET: Number = Number::new(500);
 static CLAIMS_SCOPE: Number = Number::new(0);
 static AUTHORITY: Number = Number::new(0);
+static SUBJECT_FORMAT: Number = Number::new(0);
 static CLAIMS_SYNC: Number = Number::new(0);
 
 pub const CLAIMS_NAME: &std::ffi::CStr = c"request.jwt.claims";
@@ -39,6 +43,11 @@ static OWNS_HEADERS: AtomicBool = AtomicBool::new(false);
 /// Whether tables or tokens decide.
 pub fn authority_is_claims() -> bool {
     AUTHORITY.get() == 1
+}
+
+/// Whether a token's `sub` is a user only where the table of subjects says whose; otherwise it is the user's uuid.
+pub fn subjects_are_mapped() -> bool {
+    SUBJECT_FORMAT.get() == 1
 }
 
 /// When changes of grants are projected into the users table.
@@ -115,6 +124,16 @@ pub fn define() {
         c"tenancy.require_exp",
         c"Whether claims without exp are treated as anonymous.",
         Who::Superuser,
+    );
+    TRUST_CLAIMS.define(
+        c"tenancy.trust_claims",
+        c"Whether claims are an identity; off leaves set_identity() and enter_tenant() only.",
+        Who::Superuser,
+    );
+    SUBJECT_FORMAT.define_choice(
+        c"tenancy.subject_format",
+        c"Whether a token's sub is the user's uuid, or looked up in tenancy.subjects.",
+        [c"uuid", c"mapped"],
     );
     SELF_SERVICE.define(
         c"tenancy.self_service",
@@ -215,6 +234,7 @@ pub fn define() {
         c"Whether request.jwt.claims is taken over by an assign hook; read when the library loads.",
         Who::Superuser,
     );
+    IDENTITY.define(c"The identity that set_identity() or enter_tenant() gave this transaction.");
     own_request_settings();
     reserve_prefix(c"tenancy");
 }

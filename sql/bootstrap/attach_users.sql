@@ -64,6 +64,7 @@ BEGIN
     DELETE FROM tenancy.operators o WHERE o.user_id = ANY (ids);
     DELETE FROM tenancy.user_profiles p WHERE p.user_id = ANY (ids);
     DELETE FROM tenancy.sync_failures f WHERE f.user_id = ANY (ids);
+    DELETE FROM tenancy.subjects s WHERE s.user_id = ANY (ids);
     RETURN NULL;
 END
 $$;

@@ -24,6 +24,7 @@ CREATE FUNCTION tenancy.application_privileges(administers boolean) RETURNS SETO
         'SELECT, INSERT (user_id, access, expires_at, reason), UPDATE (access, expires_at, reason), DELETE ON tenancy.operators',
         'SELECT, UPDATE (first_name, last_name, display_name, salutation, title, avatar_url, website_url, time_zone, language, birthday_date, phone) ON tenancy.user_profiles',
         'SELECT ON tenancy.colleagues',
+        'SELECT ON tenancy.database_role_roles',
         'SELECT, INSERT (user_id, tenant_id), UPDATE (tenant_id), DELETE ON tenancy.active_tenants'
     ]) p
     UNION ALL
@@ -33,7 +34,7 @@ CREATE FUNCTION tenancy.application_privileges(administers boolean) RETURNS SETO
        AND f.prorettype <> 'trigger'::regtype AND f.prorettype <> 'event_trigger'::regtype
        AND f.proname <> ALL (ARRAY['enable_role', 'disable_role', 'application_privileges', 'act_as',
                                    'protect_table', 'protect_table_sql', 'unprotect_table'])
-       AND coalesce(obj_description(f.oid, 'pg_proc'), '') NOT LIKE 'Administrators only:%'
+       AND coalesce(obj_description(f.oid, 'pg_proc'), '') NOT LIKE ALL ('{Administrators only:%,For trusted callers:%}')
        AND (administers OR coalesce(obj_description(f.oid, 'pg_proc'), '') NOT LIKE 'For administrators:%');
     END;
 COMMENT ON FUNCTION tenancy.application_privileges(boolean) IS 'Administrators only: what enable_role grants and disable_role revokes, as the middle of a GRANT; with true also what administrators may call';
@@ -60,6 +61,10 @@ BEGIN
     FOR privilege IN SELECT tenancy.application_privileges(true) LOOP
         EXECUTE format('REVOKE %s FROM %I', privilege, db_role);
     END LOOP;
+    -- Trusted callers have this one from trust_caller, and an administrator's privileges went as well.
+    IF tenancy.is_trusted_caller(db_role) THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION tenancy.map_subject(text) TO %I', db_role);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION tenancy.disable_role(name) IS 'Undoes enable_role. Errors: 42501 neither superuser nor member of the role that owns the tables; 42704 no such role; 22023 PUBLIC';
@@ -91,11 +96,20 @@ CREATE FUNCTION tenancy.act_as(user_id uuid, tenant uuid DEFAULT NULL, db_role t
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     token jsonb;
+    sub text := user_id;
 BEGIN
     IF claims IS NULL OR jsonb_typeof(claims) <> 'object' THEN
         RAISE EXCEPTION 'claims must be a JSON object' USING ERRCODE = '22023';
     END IF;
-    token := jsonb_strip_nulls(jsonb_build_object('sub', user_id, 'role', db_role)) || claims;
+    -- Where subjects are mapped, a uuid is nobody's by itself.
+    IF user_id IS NOT NULL AND current_setting('tenancy.subject_format') = 'mapped' THEN
+        SELECT min(s.subject) INTO sub FROM tenancy.subjects s WHERE s.user_id = act_as.user_id;
+        IF sub IS NULL THEN
+            RAISE EXCEPTION 'user has no subject' USING ERRCODE = '42704',
+                HINT = 'tenancy.subject_format is mapped: tenancy.map_subject() makes users.';
+        END IF;
+    END IF;
+    token := jsonb_strip_nulls(jsonb_build_object('sub', sub, 'role', db_role)) || claims;
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = db_role) THEN
         RAISE EXCEPTION 'database role "%" does not exist', db_role USING ERRCODE = '42704',
             HINT = 'Pass db_role => ''...'', or create it and call tenancy.enable_role().';

@@ -131,6 +131,10 @@ CREATE FUNCTION tenancy.current_tenant_key() RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'tenancy_current_tenant_key';
 COMMENT ON FUNCTION tenancy.current_tenant_key() IS 'The active tenant''s key in the host application; NULL if it has none';
 
+CREATE FUNCTION tenancy.current_actor() RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 0.01 AS 'MODULE_PATHNAME', 'tenancy_current_actor';
+COMMENT ON FUNCTION tenancy.current_actor() IS 'Who acts, for records: user:<uuid>, or role:<database role> after enter_tenant(); NULL when anonymous';
+
 CREATE FUNCTION tenancy.signal_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'tenancy_signal_change';
 REVOKE ALL ON FUNCTION tenancy.signal_change() FROM PUBLIC;

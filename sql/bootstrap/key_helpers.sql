@@ -25,13 +25,14 @@ BEGIN
             ('active_tenant_or_all', 'access text', 'active_tenant_or_all', false, false)
         ) w (name, arguments, symbol, is_check, leakproof)
     LOOP
-        FOREACH type_name IN ARRAY '{bigint,integer,text}'::text[] LOOP
+        -- smallint is how drivers send small numbers; it reads as an integer, and no column of it is planned for.
+        FOREACH type_name IN ARRAY CASE WHEN wanted.is_check THEN '{bigint,integer,smallint,text}' ELSE '{bigint,integer,text}' END::text[] LOOP
             IF wanted.is_check THEN
                 EXECUTE format('CREATE FUNCTION tenancy.%I(%s) RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL SAFE %s'
                                ' SUPPORT tenancy.tenant_support AS ''MODULE_PATHNAME'', %L',
                                wanted.name, replace(wanted.arguments, 'tenant uuid', 'tenant ' || type_name),
                                CASE WHEN wanted.leakproof THEN 'LEAKPROOF' ELSE '' END,
-                               'tenancy_' || wanted.symbol || '_' || type_name);
+                               'tenancy_' || wanted.symbol || '_' || replace(type_name, 'smallint', 'integer'));
                 EXECUTE format('COMMENT ON FUNCTION tenancy.%I(%s) IS %L', wanted.name,
                                replace(wanted.arguments, 'tenant uuid', 'tenant ' || type_name),
                                obj_description(format('tenancy.%I(%s)', wanted.name, regexp_replace(wanted.arguments, '\m(tenant|access|role|permissions?) ', '', 'g'))::regprocedure, 'pg_proc')

@@ -153,9 +153,10 @@ BEGIN
         EXISTS (SELECT FROM tenancy.member_roles g WHERE g.role_id = old_role)
         OR EXISTS (SELECT FROM tenancy.group_roles g WHERE g.role_id = old_role)
         OR EXISTS (SELECT FROM tenancy.role_inheritance i WHERE old_role IN (i.senior_id, i.junior_id))
+        OR EXISTS (SELECT FROM tenancy.database_role_roles d WHERE d.role_id = old_role)
     ) THEN
         RAISE EXCEPTION 'role "%" is in use', name USING ERRCODE = '2BP01',
-            DETAIL = 'It is granted to members or groups, or stands in the hierarchy.',
+            DETAIL = 'It is granted to members, groups or database roles, or stands in the hierarchy.',
             HINT = 'Revoke it first, or pass cascade => true.';
     END IF;
     DELETE FROM tenancy.roles r WHERE r.id = old_role;

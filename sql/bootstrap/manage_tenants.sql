@@ -202,7 +202,13 @@ BEGIN
             DETAIL = 'Tables with rows of it: ' || array_to_string(holders, ', ') || '.',
             HINT = 'Delete or move the rows first, or archive the tenant with tenancy.set_tenant_status().';
     END IF;
+    -- The host's row would be left without a tenant.
+    IF EXISTS (SELECT FROM tenancy.attached_tenants a WHERE a.tenant_id = tenant) THEN
+        RAISE EXCEPTION 'tenant is a row of an attached table' USING ERRCODE = '2BP01',
+            DETAIL = format('It is a row of table %s.', (SELECT a.relation FROM tenancy.attached_tables a WHERE a.kind = 'tenants')),
+            HINT = 'Delete that row: the tenant goes with it.';
+    END IF;
     DELETE FROM tenancy.tenants t WHERE t.id = tenant;
 END
 $$;
-COMMENT ON FUNCTION tenancy.drop_tenant(uuid) IS 'Drops a tenant and all of its rows in schema tenancy. Errors: 42501 not an administrator; 42704 no such tenant; 2BP01 protected tables still hold rows of it';
+COMMENT ON FUNCTION tenancy.drop_tenant(uuid) IS 'Drops a tenant and all of its rows in schema tenancy. Errors: 42501 not an administrator; 42704 no such tenant; 2BP01 protected tables still hold rows of it, or it is a row of the attached table of tenants';

@@ -14,7 +14,9 @@ COMMENT ON FUNCTION tenancy.count_direct_grants(uuid, uuid) IS 'Administrators o
 COMMENT ON FUNCTION tenancy.request_is_refused() IS 'Internal: whether tenancy.tenant_id or the tenant header names a tenant that the request''s user may not work in';
 COMMENT ON FUNCTION tenancy.operator_until() IS 'Internal: when the caller''s own write access as an operator ends, by the newest committed state and one''s own changes: infinity for never, NULL if he has none';
 COMMENT ON FUNCTION tenancy.cache_stats() IS 'This backend''s cache: users kept, their bytes, and hits, misses, loads and invalidations since it started';
+COMMENT ON FUNCTION tenancy.enterable_tenants() IS 'The open tenants, which the current database role can enter, as (id, key, slug) in order of id. Errors: 42501 it may enter none';
 COMMENT ON FUNCTION tenancy.diagnose() IS 'Explains the present identity as rows (topic, finding, hint): claims, user, active tenant, memberships, roles and where each comes from, permissions, settings';
 COMMENT ON FUNCTION tenancy.sync_users(uuid[]) IS 'Administrators only: projects the claims of these users into the users table, all in one statement. Returns how many were wrong';
 COMMENT ON FUNCTION tenancy.projected_claims(uuid[]) IS 'Administrators only: what the claims of these users are, by the newest committed state and one''s own changes';
 COMMENT ON FUNCTION tenancy.write_metadata(text, text[], uuid[], text[]) IS 'Administrators only: puts JSON objects into a metadata column of these users, each in place of those of the keys that the column has, with the rights of the users table''s owner. Returns how many changed';
+COMMENT ON FUNCTION tenancy.read_as_owner(oid, text) IS 'Administrators only: the first column of what a query gives, executed with the rights of the owner of that table';

@@ -1,41 +1,54 @@
 -- The steps that decide who reaches which rows: privileges that row-level security does not govern, policies,
 -- and the switches that put them in force.
 
--- One list of the policies, written exactly as Postgres writes them back, so that a changed one is noticed. The first
--- is the fence. Where operators are let through it, three more say which of them may write: restrictive too, so that
--- neither a permission that a reading operator holds in his own tenant nor a policy of somebody else's reaches further.
+-- Conditions are written exactly as Postgres writes them back, so that a changed one is noticed.
+CREATE FUNCTION tenancy.tenant_fence(options jsonb, access text) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT format(CASE WHEN (options ->> 'operators')::boolean AND options ->> 'mode' = 'active'
+                               THEN 'tenancy.is_active_or_operator(%1$s, %3$L::text)'
+                               WHEN (options ->> 'operators')::boolean THEN 'tenancy.is_member_or_operator(%1$s, %3$L::text)'
+                               WHEN options ->> 'mode' = 'active' THEN '(%1$s = %2$s)'
+                               ELSE 'tenancy.is_member(%1$s)' END,
+                          format(t.argument, quote_ident(options ->> 'tenant_column')), t.active, access)
+              FROM tenancy.tenant_types() t WHERE t.type = tenancy.tenant_type(options));
+COMMENT ON FUNCTION tenancy.tenant_fence(jsonb, text) IS 'Administrators only: the condition that a row is of a tenant whose rows the user may reach; access is read or write, and decides for operators';
+
+-- The first is the fence. Where it lets in more than may be written, for operators or rows without a tenant, three more
+-- say what may be written: restrictive too, so that neither a permission that a reading operator holds in his own tenant
+-- nor a policy of somebody else's reaches further. For the same reason the fence says who sees rows without a tenant.
 CREATE FUNCTION tenancy.wanted_policies(options jsonb)
     RETURNS TABLE (name text, command text, code "char", permissive boolean, condition text)
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     WITH o AS (
         SELECT options ->> 'mode' = 'active' AS active, coalesce((options ->> 'operators')::boolean, false) AS operators,
-               options ->> 'tenant_column' AS tenant_column, options ->> 'owner_column' AS owner_column
+               options ->> 'shared' IS NOT NULL AS shared, quote_ident(options ->> 'tenant_column') AS tenant_column,
+               options ->> 'owner_column' AS owner_column, format(t.argument, quote_ident(options ->> 'tenant_column')) AS tenant
+          FROM tenancy.tenant_types() t WHERE t.type = tenancy.tenant_type(options)
     ), command (name, code, action) AS (
         VALUES ('SELECT', 'r'::"char", 'read'), ('INSERT', 'a', 'create'), ('UPDATE', 'w', 'update'), ('DELETE', 'd', 'delete')
     )
     SELECT '!pg_tenancy_isolation', 'ALL', '*'::"char", false,
-           format(CASE WHEN NOT o.operators AND o.active THEN '(%1$I = tenancy.current_tenant_id())'
-                       WHEN NOT o.operators THEN 'tenancy.is_member(%1$I)'
-                       WHEN o.active THEN 'tenancy.is_active_or_operator(%1$I, ''read''::text)'
-                       ELSE 'tenancy.is_member_or_operator(%1$I, ''read''::text)' END, o.tenant_column)
+           format(CASE WHEN NOT o.shared THEN '%2$s'
+                       WHEN o.operators THEN '(((%1$s IS NULL) AND (tenancy.is_member() OR (tenancy.operator_access() IS NOT NULL))) OR %2$s)'
+                       ELSE '(((%1$s IS NULL) AND tenancy.is_member()) OR %2$s)' END,
+                  o.tenant_column, tenancy.tenant_fence(options, 'read'))
       FROM o
     UNION ALL
-    SELECT '!pg_tenancy_write_' || lower(c.name), c.name, c.code, false,
-           format(CASE WHEN o.active THEN 'tenancy.is_active_or_operator(%I, ''write''::text)'
-                       ELSE 'tenancy.is_member_or_operator(%I, ''write''::text)' END, o.tenant_column)
+    SELECT '!pg_tenancy_write_' || lower(c.name), c.name, c.code, false, tenancy.tenant_fence(options, 'write')
       FROM o, command c
-     WHERE o.operators AND c.name <> 'SELECT'
+     WHERE (o.operators OR o.shared) AND c.name <> 'SELECT'
     UNION ALL
     SELECT 'pg_tenancy_' || lower(c.name), c.name, c.code, true,
            CASE cardinality(a.list) WHEN 1 THEN a.list[1] ELSE '(' || array_to_string(a.list, ' OR ') || ')' END
       FROM o, command c, LATERAL (SELECT array_remove(ARRAY[
-               format(CASE WHEN o.active THEN 'tenancy.has_permission(%2$L::text)' ELSE 'tenancy.has_permission(%1$I, %2$L::text)' END,
-                      o.tenant_column, options ->> 'resource' || '.' || c.action),
+               format(CASE WHEN o.active THEN 'tenancy.has_permission(%2$L::text)' ELSE 'tenancy.has_permission(%1$s, %2$L::text)' END,
+                      o.tenant, options ->> 'resource' || '.' || c.action),
                '(' || quote_ident(o.owner_column) || ' = tenancy.current_user_id())',
                CASE WHEN NOT o.operators THEN NULL
                     WHEN c.name = 'SELECT' THEN '(tenancy.operator_access() IS NOT NULL)'
-                    ELSE '(tenancy.operator_access() = ''write''::text)' END], NULL)) a (list);
+                    ELSE '(tenancy.operator_access() = ''write''::text)' END,
+               CASE WHEN o.shared AND c.name = 'SELECT' THEN '(' || o.tenant_column || ' IS NULL)' END], NULL)) a (list);
     END;
 COMMENT ON FUNCTION tenancy.wanted_policies(jsonb) IS 'Administrators only: the policies for these options; the name of the fence sorts first, because only the first policy is always free to become an index condition';
 

@@ -27,6 +27,7 @@ BEGIN
     IF relation.relpersistence = 't' THEN
         RAISE EXCEPTION 'cannot protect %: it is a temporary table', "table" USING ERRCODE = '0A000';
     END IF;
+    PERFORM tenancy.check_no_reference_table("table");
     IF EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = "table") THEN
         WITH RECURSIVE line (id) AS (
             SELECT "table"::oid
@@ -52,10 +53,13 @@ COMMENT ON FUNCTION tenancy.check_protectable(regclass) IS 'Administrators only:
 
 CREATE FUNCTION tenancy.protect_options("table" regclass, tenant_column name, owner_column name, resource text, mode text,
                                         roles name[], existing_policies text, tenant_keys text, force boolean,
-                                        add_column boolean, operators boolean) RETURNS jsonb
+                                        add_column boolean, operators boolean, backfill_from text DEFAULT NULL,
+                                        shared text DEFAULT NULL, column_type regtype DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    column_type regtype;
+    tenant_type text;
+    parent_type text;
+    reference jsonb;
     unknown text;
 BEGIN
     PERFORM tenancy.check_protectable("table");
@@ -87,19 +91,33 @@ BEGIN
         RAISE EXCEPTION 'database role % does not exist', unknown USING ERRCODE = '42704',
             HINT = 'roles are database roles such as authenticated; roles of tenants come with their permissions.';
     END IF;
-    SELECT a.atttypid::regtype INTO column_type FROM pg_attribute a
-     WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", tenant_column);
-    IF column_type IS NULL AND NOT add_column THEN
+    IF shared <> 'read' THEN
+        RAISE EXCEPTION 'invalid shared "%"', shared USING ERRCODE = '22023',
+            HINT = 'Use read, for rows without a tenant that every member may read, or null.';
+    END IF;
+    IF column_type IS NOT NULL AND NOT add_column THEN
+        RAISE EXCEPTION 'column_type is for a column that is added' USING ERRCODE = '22023',
+            HINT = 'Pass add_column => true too; the type of a column that is there is its own.';
+    END IF;
+    IF tenancy.column_number("table", tenant_column) IS NULL AND NOT add_column THEN
         RAISE EXCEPTION 'column "%" of table % does not exist', tenant_column, "table" USING ERRCODE = '22023',
             HINT = 'Name the column with tenant_column => ''...'', or have it added with add_column => true.';
-    ELSIF column_type <> 'uuid'::regtype THEN
-        RAISE EXCEPTION 'column "%" of table % is of type %, not uuid', tenant_column, "table", column_type USING
-            ERRCODE = '0A000', HINT = 'Tenants have uuid keys for now.';
+    END IF;
+    IF backfill_from IS NOT NULL THEN
+        reference := tenancy.check_reference("table", tenant_column, backfill_from);
+        SELECT tenancy.tenant_type(p.options) INTO parent_type FROM tenancy.protected_tables p
+         WHERE p.table_id = (reference ->> 'table')::regclass;
+    END IF;
+    tenant_type := tenancy.check_tenant_type("table", tenant_column, coalesce(column_type::text,
+                       CASE WHEN tenancy.column_number("table", tenant_column) IS NULL THEN coalesce(parent_type, 'uuid') END)::regtype);
+    IF (SELECT count(DISTINCT t.refers_to) FROM tenancy.tenant_types() t WHERE t.type IN (tenant_type, parent_type)) > 1 THEN
+        RAISE EXCEPTION 'column "%" of table % is of type %, and the tenant of table % of type %', tenant_column, "table", tenant_type,
+            reference ->> 'table', parent_type USING ERRCODE = '22023', DETAIL = 'One is no copy of the other.';
     END IF;
     IF owner_column IS NOT NULL THEN
-        SELECT a.atttypid::regtype INTO column_type FROM pg_attribute a
-         WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", owner_column);
-        IF column_type IS DISTINCT FROM 'uuid'::regtype OR owner_column = tenant_column THEN
+        IF NOT EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", owner_column)
+                          AND a.atttypid = 'uuid'::regtype) OR owner_column = tenant_column THEN
             RAISE EXCEPTION 'owner column "%" of table % is no column that can name a user', owner_column, "table" USING
                 ERRCODE = '22023', DETAIL = 'It must exist, be of type uuid, and not be the tenant column.';
         END IF;
@@ -107,10 +125,11 @@ BEGIN
     RETURN jsonb_build_object('tenant_column', tenant_column, 'owner_column', owner_column, 'resource', resource,
         'mode', mode, 'roles', CASE WHEN 'public' = ANY (roles) THEN '["public"]'
                                     ELSE (SELECT jsonb_agg(DISTINCT r) FROM unnest(roles) r) END,
-        'existing_policies', existing_policies, 'tenant_keys', tenant_keys, 'force', force, 'operators', operators);
+        'existing_policies', existing_policies, 'tenant_keys', tenant_keys, 'force', force, 'operators', operators,
+        'tenant_type', tenant_type, 'shared', shared, 'backfill_from', reference);
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_options(regclass, name, name, text, text, name[], text, text, boolean, boolean, boolean) IS 'Administrators only: the options of protect_table, checked and complete. Errors as of protect_table';
+COMMENT ON FUNCTION tenancy.protect_options(regclass, name, name, text, text, name[], text, text, boolean, boolean, boolean, text, text, regtype) IS 'Administrators only: the options of protect_table, checked and complete. Errors as of protect_table';
 
 -- Permissive policies that somebody else wrote for the table or what is below it.
 CREATE FUNCTION tenancy.foreign_policies(root regclass) RETURNS TABLE (relation regclass, name name)
@@ -122,50 +141,3 @@ CREATE FUNCTION tenancy.foreign_policies(root regclass) RETURNS TABLE (relation 
      ORDER BY r.depth, r.relation::text COLLATE "C", p.polname;
     END;
 COMMENT ON FUNCTION tenancy.foreign_policies(regclass) IS 'Administrators only: permissive policies beside ours on the table, its partitions and children';
-
--- Reads the rows, unless constraints vouch for them. row_security is off, so that rows hidden from a forced
--- owner are an error and not overlooked.
-CREATE FUNCTION tenancy.check_rows(root regclass, options jsonb, backfill uuid) RETURNS void
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-DECLARE
-    tenant_column text := options ->> 'tenant_column';
-    missing boolean := tenancy.column_number(root, tenant_column) IS NULL;
-    bad bigint;
-    names text;
-BEGIN
-    IF options ->> 'existing_policies' IS NULL
-       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root) THEN
-        SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
-        IF names IS NOT NULL THEN
-            RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',
-                DETAIL = format('What they allow would be allowed beside the permissions, inside a tenant: %s.', names),
-                HINT = 'Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them.';
-        END IF;
-    END IF;
-    IF backfill IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = backfill) THEN
-        RAISE EXCEPTION 'tenant to backfill with does not exist' USING ERRCODE = '42704',
-            HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
-    END IF;
-    IF backfill IS NULL AND EXISTS (SELECT FROM tenancy.covered_relations(root) r
-                                     WHERE NOT tenancy.column_is_filled(r.relation, tenant_column)) THEN
-        EXECUTE format(CASE WHEN missing THEN 'SELECT count(*) FROM %s' ELSE 'SELECT count(*) FROM %s WHERE %I IS NULL' END,
-                       root, tenant_column) INTO bad;
-        IF bad > 0 THEN
-            RAISE EXCEPTION 'table % has % row(s) without a tenant', root, bad USING ERRCODE = '22023',
-                HINT = 'Name the tenant they belong to with backfill => ''...'', or fill the column first.';
-        END IF;
-    END IF;
-    IF NOT missing AND EXISTS (SELECT FROM tenancy.covered_relations(root) r
-                                WHERE NOT EXISTS (SELECT FROM tenancy.tenant_foreign_key(r.relation, tenant_column) k
-                                                   WHERE k.valid)) THEN
-        EXECUTE format('SELECT count(*) FROM %1$s r WHERE r.%2$I IS NOT NULL
-                           AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = r.%2$I)', root, tenant_column) INTO bad;
-        IF bad > 0 THEN
-            RAISE EXCEPTION 'table % has % row(s) of tenants that do not exist', root, bad USING ERRCODE = '55000',
-                DETAIL = format('Column "%s" names tenants that are not in tenancy.tenants.', tenant_column),
-                HINT = 'Insert the tenants with these ids, or correct the rows.';
-        END IF;
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION tenancy.check_rows(regclass, jsonb, uuid) IS 'Administrators only: 55000 for unknown permissive policies or rows of unknown tenants; 22023 for rows without tenant and none to give them; 42704 unknown tenant to give them';

@@ -46,6 +46,12 @@ CREATE FUNCTION tenancy.column_number(relation regclass, column_name text) RETUR
              WHERE a.attrelid = relation AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped);
 COMMENT ON FUNCTION tenancy.column_number(regclass, text) IS 'Administrators only: attnum of a column, NULL if there is none';
 
+CREATE FUNCTION tenancy.column_type(relation regclass, column_name text) RETURNS regtype
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT a.atttypid::regtype FROM pg_attribute a
+             WHERE a.attrelid = relation AND a.attnum = tenancy.column_number(relation, column_name));
+COMMENT ON FUNCTION tenancy.column_type(regclass, text) IS 'Administrators only: type of a column, NULL if there is none';
+
 CREATE FUNCTION tenancy.column_default(relation regclass, column_name text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
@@ -66,10 +72,11 @@ CREATE FUNCTION tenancy.tenant_foreign_key(relation regclass, tenant_column text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     SELECT c.conname, c.convalidated
-      FROM pg_constraint c
+      FROM pg_constraint c, tenancy.tenant_types() t
      WHERE c.conrelid = relation AND c.contype = 'f' AND c.confrelid = 'tenancy.tenants'::regclass
        AND c.conkey = ARRAY[tenancy.column_number(relation, tenant_column)]
-       AND c.confkey = ARRAY[tenancy.column_number('tenancy.tenants', 'id')]
+       AND c.confkey = ARRAY[tenancy.column_number('tenancy.tenants', t.refers_to)]
+       AND t.type = tenancy.column_type(relation, tenant_column)::text
        AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)
      ORDER BY c.convalidated DESC, c.conname
      LIMIT 1;
@@ -81,9 +88,11 @@ CREATE FUNCTION tenancy.has_tenant_index(relation regclass, tenant_column text) 
     RETURN EXISTS (SELECT FROM pg_index i
                      JOIN pg_class c ON c.oid = i.indexrelid
                      JOIN pg_am a ON a.oid = c.relam
+                     JOIN pg_attribute t ON t.attrelid = relation AND t.attnum = i.indkey[0]
                     WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND a.amname = 'btree'
-                      AND i.indkey[0] = tenancy.column_number(relation, tenant_column));
-COMMENT ON FUNCTION tenancy.has_tenant_index(regclass, text) IS 'Administrators only: whether a valid btree index over all rows starts with the tenant column';
+                      AND i.indkey[0] = tenancy.column_number(relation, tenant_column)
+                      AND i.indcollation[0] = t.attcollation);
+COMMENT ON FUNCTION tenancy.has_tenant_index(regclass, text) IS 'Administrators only: whether a valid btree index over all rows starts with the tenant column, in its collation';
 
 -- Names as Postgres makes them, <table>_<columns>_<suffix>, in at most 63 bytes; a number is added while the
 -- name is taken by a relation of the schema or a constraint of the table.

@@ -11,30 +11,32 @@ COMMENT ON FUNCTION tenancy.column_names(regclass, smallint[]) IS 'Administrator
 
 -- Every protected relation with its tenant column, as if root were protected with these options.
 CREATE FUNCTION tenancy.tenant_columns(root regclass, options jsonb)
-    RETURNS TABLE (relation regclass, ours boolean, name text, number smallint)
+    RETURNS TABLE (relation regclass, ours boolean, name text, number smallint, reference text, shared boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-    SELECT r.relation, true, options ->> 'tenant_column', tenancy.column_number(r.relation, options ->> 'tenant_column')
+    SELECT r.relation, true, options ->> 'tenant_column', tenancy.column_number(r.relation, options ->> 'tenant_column'),
+           tenancy.tenant_reference(options), options ->> 'shared' IS NOT NULL
       FROM tenancy.covered_relations(root) r
     UNION ALL
-    SELECT p.table_id, false, p.options ->> 'tenant_column', tenancy.column_number(p.table_id, p.options ->> 'tenant_column')
+    SELECT p.table_id, false, p.options ->> 'tenant_column', tenancy.column_number(p.table_id, p.options ->> 'tenant_column'),
+           tenancy.tenant_reference(p.options), p.options ->> 'shared' IS NOT NULL
       FROM tenancy.protected_tables p
      WHERE p.table_id NOT IN (SELECT r.relation FROM tenancy.covered_relations(root) r);
     END;
 COMMENT ON FUNCTION tenancy.tenant_columns(regclass, jsonb) IS 'Administrators only: the tenant column of every protected relation, root and all below it included';
 
--- definition: what it would be with the tenant; NULL if that cannot be said, and then the reason.
+-- definition: what it would be with the tenant; NULL if that cannot be said, and then the reason. A key with the tenant
+-- in front does not hold for shared rows, which have none.
 CREATE FUNCTION tenancy.crossing_foreign_keys(root regclass, options jsonb)
-    RETURNS TABLE (id oid, relation regclass, name name, definition text, target regclass, target_tenant text, target_key smallint[])
+    RETURNS TABLE (id oid, relation regclass, name name, definition text, reason text, target regclass, target_tenant text, target_key smallint[])
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     SELECT c.oid, c.conrelid::regclass, c.conname,
-           CASE WHEN starts_with(pg_get_constraintdef(c.oid), t.head) AND c.confupdtype NOT IN ('n', 'd')
-                     AND (c.confmatchtype = 's' OR cardinality(c.conkey) = 1)
+           CASE WHEN w.reason IS NULL
                 THEN format('FOREIGN KEY (%I, %s) REFERENCES %s (%I, %s)', f.name, t.columns, c.confrelid::regclass, p.name, t.targets)
                      || regexp_replace(replace(substr(pg_get_constraintdef(c.oid), length(t.head) + 1), ' MATCH FULL', ''),
                                        '(ON DELETE SET (NULL|DEFAULT))(?! \()', '\1 (' || replace(t.columns, '\', '\\') || ')') END,
-           c.confrelid::regclass, p.name, c.confkey
+           w.reason, c.confrelid::regclass, p.name, c.confkey
       FROM pg_constraint c
       JOIN tenancy.tenant_columns(root, options) f ON f.relation = c.conrelid
       JOIN tenancy.tenant_columns(root, options) p ON p.relation = c.confrelid
@@ -43,6 +45,13 @@ CREATE FUNCTION tenancy.crossing_foreign_keys(root regclass, options jsonb)
              FROM (SELECT array_to_string(tenancy.column_names(c.conrelid, c.conkey), ', ') AS columns,
                           array_to_string(tenancy.column_names(c.confrelid, c.confkey), ', ') AS targets) k
            ) t
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN NOT starts_with(pg_get_constraintdef(c.oid), t.head) OR c.confupdtype IN ('n', 'd')
+                            OR c.confmatchtype <> 's' AND cardinality(c.conkey) > 1
+                       THEN 'ON UPDATE SET NULL or SET DEFAULT, MATCH FULL and PERIOD have no equal with the tenant in front.'
+                       WHEN f.reference <> p.reference THEN 'The tenant columns of the two tables are of different kinds.'
+                       WHEN f.shared OR p.shared THEN 'It would not hold for shared rows, which have no tenant.' END
+           ) w (reason)
      WHERE c.contype = 'f' AND c.conparentid = 0 AND (f.ours OR p.ours)
        AND NOT EXISTS (SELECT FROM unnest(c.conkey, c.confkey) u (a, b) WHERE u.a = f.number AND u.b = p.number);
     END;
@@ -70,7 +79,8 @@ CREATE FUNCTION tenancy.crossing_unique_keys(root regclass, options jsonb)
                            'CREATE UNIQUE INDEX %I ON %s%s USING btree (')) h (constraint_head, index_head)
            ) d (kind, text, head, new_head)
      CROSS JOIN LATERAL (
-           SELECT CASE WHEN i.indisreplident THEN 'It is the table''s replica identity.'
+           SELECT CASE WHEN t.shared THEN 'It would not hold for shared rows, which have no tenant.'
+                       WHEN i.indisreplident THEN 'It is the table''s replica identity.'
                        WHEN NOT i.indisvalid THEN 'It is not valid.'
                        WHEN EXISTS (SELECT FROM pg_constraint f
                                      WHERE f.contype = 'f' AND f.conindid = i.indexrelid AND f.conparentid = 0
@@ -89,8 +99,7 @@ CREATE FUNCTION tenancy.crossing_keys(root regclass, options jsonb)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     SELECT k.kind, k.relation, k.name, k.definition, k.reason FROM (
-        SELECT 'foreign key', f.relation, f.name, f.definition,
-               CASE WHEN f.definition IS NULL THEN 'ON UPDATE SET NULL or SET DEFAULT, MATCH FULL and PERIOD have no equal with the tenant in front.' END
+        SELECT 'foreign key', f.relation, f.name, f.definition, f.reason
           FROM tenancy.crossing_foreign_keys(root, options) f
         UNION ALL
         SELECT u.kind, u.relation, u.name, u.definition, u.reason FROM tenancy.crossing_unique_keys(root, options) u

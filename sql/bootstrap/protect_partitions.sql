@@ -34,17 +34,32 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.cover_relation(regclass, regclass) IS 'Administrators only: protects a partition or child of a protected table; problems are warnings';
 
+CREATE FUNCTION tenancy.reference_by_trigger(relation regclass) RETURNS TABLE (parent regclass, reference text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT p.refobjid::regclass, a.attname
+      FROM pg_trigger t
+      JOIN pg_depend p ON p.classid = 'pg_trigger'::regclass AND p.objid = t.oid AND p.refclassid = 'pg_class'::regclass
+                      AND p.refobjid <> t.tgrelid AND p.refobjsubid = 0 AND p.deptype = 'n'
+      JOIN pg_depend c ON c.classid = 'pg_trigger'::regclass AND c.objid = t.oid AND c.refclassid = 'pg_class'::regclass
+                      AND c.refobjid = t.tgrelid AND c.refobjsubid > 0
+      JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = c.refobjsubid
+     WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_copy_tenant';
+    END;
+COMMENT ON FUNCTION tenancy.reference_by_trigger(regclass) IS 'Administrators only: the other table and the column that the copying trigger of a table depends on';
+
 CREATE FUNCTION tenancy.cover_descendants() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     item record;
+    changed oid[];
+    everything boolean;
 BEGIN
-    PERFORM FROM pg_event_trigger_ddl_commands() d
-      WHERE d.classid = 'pg_class'::regclass
-        AND (EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = d.objid)
-             OR EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables p ON p.table_id = i.inhparent
-                         WHERE i.inhrelid = d.objid));
-    IF NOT FOUND THEN
+    SELECT coalesce(array_agg(d.objid) FILTER (WHERE d.classid = 'pg_class'::regclass), '{}'), coalesce(bool_or(d.command_tag = 'ALTER SCHEMA'), false)
+      INTO changed, everything FROM pg_event_trigger_ddl_commands() d;
+    IF NOT everything
+       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = ANY (changed))
+       AND NOT EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables p ON p.table_id = i.inhparent WHERE i.inhrelid = ANY (changed)) THEN
         RETURN;
     END IF;
     -- A renamed tenant column: the policy knows which it is.
@@ -55,6 +70,23 @@ BEGIN
       JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
      WHERE o.polrelid = p.table_id AND o.polname = '!pg_tenancy_isolation' AND d.refobjid = p.table_id AND d.refobjsubid > 0
        AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL;
+    -- A renamed table that others take their tenant from, or column that refers to it: the trigger knows which they are.
+    FOR item IN
+        SELECT p.table_id, p.root_id, r.parent, r.reference
+          FROM tenancy.protected_tables p CROSS JOIN LATERAL tenancy.reference_by_trigger(p.table_id) r
+         WHERE p.options ->> 'backfill_from' IS NOT NULL AND (everything OR p.table_id = ANY (changed) OR r.parent = ANY (changed))
+    LOOP
+        UPDATE tenancy.protected_tables p
+           SET options = p.options || jsonb_build_object('backfill_from', jsonb_build_object('table', item.parent, 'column', item.reference))
+         WHERE p.table_id = item.table_id
+           AND p.options -> 'backfill_from' <> jsonb_build_object('table', item.parent, 'column', item.reference);
+        CONTINUE WHEN NOT EXISTS (
+            SELECT FROM pg_trigger t JOIN tenancy.protected_tables p ON p.table_id = t.tgrelid
+             WHERE t.tgrelid = item.table_id AND t.tgparentid = 0 AND t.tgname = ANY (tenancy.trigger_names())
+               AND NOT EXISTS (SELECT FROM tenancy.wanted_triggers(p.table_id, p.root_id, p.options) w
+                                WHERE w.name = t.tgname AND w.definition = pg_get_triggerdef(t.oid)));
+        PERFORM tenancy.cover_relation(item.root_id, item.table_id);
+    END LOOP;
     -- No longer below its root: it is the root of what is below it.
     FOR item IN
         SELECT p.table_id, p.root_id FROM tenancy.protected_tables p JOIN pg_class c ON c.oid = p.table_id
@@ -118,7 +150,7 @@ REVOKE ALL ON FUNCTION tenancy.look_after_dropped() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.look_after_dropped() IS 'Event trigger function: forgets dropped tables, and closes protected ones whose tenant column is dropped';
 
 CREATE EVENT TRIGGER pg_tenancy_cover ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
+    WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE')
     EXECUTE FUNCTION tenancy.cover_descendants();
 COMMENT ON EVENT TRIGGER pg_tenancy_cover IS 'Protects partitions and children that appear below protected tables';
 

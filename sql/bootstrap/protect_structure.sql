@@ -15,68 +15,112 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.keep_tenant() IS 'Trigger function: on protected tables, refuses to change the tenant of a row';
 
-CREATE FUNCTION tenancy.tenant_trigger(relation regclass, tenant_column text) RETURNS text
+CREATE FUNCTION tenancy.trigger_names() RETURNS text[]
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-    RETURN format('CREATE TRIGGER "~pg_tenancy_keep_tenant" BEFORE UPDATE ON %1$s FOR EACH ROW'
-                  ' WHEN ((old.%2$I IS DISTINCT FROM new.%2$I)) EXECUTE FUNCTION tenancy.keep_tenant()',
-                  relation, tenant_column);
-COMMENT ON FUNCTION tenancy.tenant_trigger(regclass, text) IS 'Administrators only: the definition of the trigger that keeps the tenant, as Postgres writes it. Its name sorts last, so that no other trigger changes the tenant after it looked';
+    RETURN '{~pg_tenancy_copy_changed,~pg_tenancy_copy_tenant,~pg_tenancy_keep_tenant}'::text[];
+COMMENT ON FUNCTION tenancy.trigger_names() IS 'Administrators only: every name that a trigger of ours has on protected tables. They sort last, so that no other trigger changes what they looked at, and in this order';
+
+-- As Postgres writes them. The copying ones name the other table in their condition, where it is always true, for what
+-- Postgres makes of it: a dependency, by which the trigger is found when that table is renamed, and goes with it.
+CREATE FUNCTION tenancy.wanted_triggers(relation regclass, root regclass, options jsonb) RETURNS TABLE (name text, definition text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tenant_column text := options ->> 'tenant_column';
+    reference text := options #>> '{backfill_from,column}';
+    parent regclass := to_regclass(options #>> '{backfill_from,table}');
+    copied text;
+    copy_call text;
+    -- Types without an operator of their own are written with a cast to one that has.
+    compared text := CASE WHEN tenancy.column_type(root, reference)::text IN ('uuid', 'bigint', 'integer', 'text') THEN '%s' ELSE '(%s)::text' END;
+BEGIN
+    name := '~pg_tenancy_keep_tenant';
+    SELECT format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN ((%s IS DISTINCT FROM %s)) EXECUTE FUNCTION tenancy.keep_tenant()',
+                  name, relation, format(t.argument, 'old.' || quote_ident(tenant_column)), format(t.argument, 'new.' || quote_ident(tenant_column)))
+      INTO definition FROM tenancy.tenant_types() t WHERE t.type = tenancy.tenant_type(options);
+    RETURN NEXT;
+    IF parent IS NULL THEN
+        RETURN;
+    END IF;
+    BEGIN
+        copied := tenancy.referenced_tenant(root, options, '($1)');
+    EXCEPTION WHEN invalid_parameter_value OR null_value_not_allowed THEN
+        -- What a foreign key or the other table's protection said nobody says any more: what is there stays.
+        RETURN QUERY SELECT t.tgname::text, pg_get_triggerdef(t.oid) FROM pg_trigger t
+                      WHERE t.tgrelid = relation AND t.tgname LIKE '~pg\_tenancy\_copy\_%';
+        RETURN;
+    END;
+    SELECT format('EXECUTE FUNCTION tenancy.copy_tenant(%L, %L, %L, %L)', copied, tenant_column, reference, c.relname)
+      INTO copy_call FROM pg_class c WHERE c.oid = parent;
+    name := '~pg_tenancy_copy_tenant';
+    definition := format('CREATE TRIGGER %I BEFORE INSERT ON %s FOR EACH ROW WHEN (((new.%I IS NOT NULL) AND (%L::regclass IS NOT NULL))) %s',
+                         name, relation, reference, parent, copy_call);
+    RETURN NEXT;
+    name := '~pg_tenancy_copy_changed';
+    definition := format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN (((new.%3$I IS NOT NULL)'
+                         ' AND (%4$s IS DISTINCT FROM %5$s) AND (%6$L::regclass IS NOT NULL))) %7$s', name, relation, reference,
+                         format(compared, 'old.' || quote_ident(reference)), format(compared, 'new.' || quote_ident(reference)), parent, copy_call);
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION tenancy.wanted_triggers(regclass, regclass, jsonb) IS 'Administrators only: the triggers for these options, on a table or child';
 
 -- place: root, partition (gets constraints, indexes and triggers from its parent) or child (does not).
-CREATE FUNCTION tenancy.protect_structure(relation regclass, place text, root regclass, options jsonb, backfill uuid)
+CREATE FUNCTION tenancy.protect_structure(relation regclass, place text, root regclass, options jsonb, backfill text)
     RETURNS TABLE (phase integer, statement text, undo jsonb)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     tenant_column text := options ->> 'tenant_column';
     missing boolean := tenancy.column_number(relation, tenant_column) IS NULL;
-    current_default text := tenancy.column_default(relation, tenant_column);
-    old_column text;
+    shared boolean := options ->> 'shared' IS NOT NULL;
+    old record;
     key record;
     new_name name;
 BEGIN
+    SELECT p.options, p.undo INTO old FROM tenancy.protected_tables p WHERE p.table_id = relation;
     IF missing AND place = 'root' THEN
         -- A constant default fills the rows there are without rewriting them or firing triggers.
-        RETURN QUERY SELECT 40, format('ALTER TABLE %s ADD COLUMN %I uuid', relation, tenant_column)
-            || coalesce(format(' DEFAULT %L::uuid', backfill), ''), '{"column": true}'::jsonb;
+        RETURN QUERY SELECT 40, format('ALTER TABLE %s ADD COLUMN %I %s', relation, tenant_column, tenancy.tenant_type(options))
+            || coalesce(' DEFAULT ' || substring(backfill FROM tenancy.constant_pattern()), ''), '{"column": true}'::jsonb;
     END IF;
-    IF place = 'root' AND backfill IS NOT NULL AND EXISTS (
-        SELECT FROM tenancy.covered_relations(root) r
-         WHERE tenancy.column_number(r.relation, tenant_column) IS NOT NULL
-           AND NOT tenancy.column_is_filled(r.relation, tenant_column)
-    ) THEN
-        RETURN QUERY SELECT 50, format('UPDATE %1$s SET %2$I = %3$L::uuid WHERE %2$I IS NULL', relation, tenant_column, backfill), NULL::jsonb;
+    IF place = 'root' AND backfill IS NOT NULL AND NOT (missing AND backfill ~ tenancy.constant_pattern()) THEN
+        RETURN QUERY SELECT 50, format('UPDATE %1$s SET %2$I = %3$s WHERE %2$I IS NULL', relation, tenant_column, backfill)
+                                || CASE WHEN shared THEN format(' AND %s IS NOT NULL', backfill) ELSE '' END, NULL::jsonb;
     END IF;
 
-    SELECT p.options ->> 'tenant_column' INTO old_column FROM tenancy.protected_tables p
-     WHERE p.table_id = relation AND p.options ->> 'tenant_column' <> tenant_column AND p.undo ? 'default';
-    IF tenancy.column_default(relation, old_column) = 'tenancy.current_tenant_id()' THEN
-        RETURN QUERY SELECT 60, format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', relation, old_column), NULL::jsonb;
+    IF old.options ->> 'tenant_column' <> tenant_column AND old.undo ? 'default'
+       AND tenancy.column_default(relation, old.options ->> 'tenant_column') = tenancy.tenant_default(old.options) THEN
+        RETURN QUERY SELECT 60, format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', relation, old.options ->> 'tenant_column'), NULL::jsonb;
     END IF;
-    IF current_default IS NULL THEN
-        RETURN QUERY SELECT 60, format('ALTER TABLE ONLY %s ALTER COLUMN %I SET DEFAULT tenancy.current_tenant_id()', relation, tenant_column),
+    IF tenancy.column_default(relation, tenant_column) IS NULL THEN
+        RETURN QUERY SELECT 60, format('ALTER TABLE ONLY %s ALTER COLUMN %I SET DEFAULT %s', relation, tenant_column, tenancy.tenant_default(options)),
                             '{"default": true}'::jsonb;
     END IF;
 
-    IF NOT tenancy.column_is_filled(relation, tenant_column) THEN
-        -- The root's reaches its descendants.
+    -- The root's NOT NULL reaches its descendants, and so does its end.
+    IF NOT shared AND NOT tenancy.column_is_filled(relation, tenant_column) THEN
         RETURN QUERY SELECT 70, CASE WHEN relation = root OR tenancy.column_is_filled(root, tenant_column)
                                      THEN format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', relation, tenant_column) END,
                             '{"not_null": true}'::jsonb;
+    ELSIF shared AND old.undo ? 'not_null' AND old.options ->> 'tenant_column' = tenant_column THEN
+        RETURN QUERY SELECT 70, CASE WHEN relation = root AND tenancy.column_is_filled(relation, tenant_column)
+                                     THEN format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', relation, tenant_column) END,
+                            '{"not_null": null}'::jsonb;
     END IF;
 
     IF place = 'partition' THEN
-        IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_keep_tenant'
-                                              AND t.tgparentid <> 0 AND t.tgenabled NOT IN ('O', 'A')) THEN
-            RETURN QUERY SELECT 110, format('ALTER TABLE %s ENABLE TRIGGER "~pg_tenancy_keep_tenant"', relation), NULL::jsonb;
-        END IF;
+        RETURN QUERY SELECT 110, format('ALTER TABLE %s ENABLE TRIGGER %I', relation, t.tgname), NULL::jsonb
+                       FROM pg_trigger t
+                      WHERE t.tgrelid = relation AND t.tgname = ANY (tenancy.trigger_names())
+                        AND t.tgparentid <> 0 AND t.tgenabled NOT IN ('O', 'A')
+                      ORDER BY t.tgname;
         RETURN;
     END IF;
 
     SELECT k.name, k.valid INTO key FROM tenancy.tenant_foreign_key(relation, tenant_column) k;
     IF NOT FOUND THEN
         new_name := tenancy.unused_name(relation, ARRAY[tenant_column], 'fkey');
-        RETURN QUERY SELECT 80, format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES tenancy.tenants (id)',
-                                       relation, new_name, tenant_column),
+        RETURN QUERY SELECT 80, format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES tenancy.tenants (%I)',
+                                       relation, new_name, tenant_column, tenancy.tenant_reference(options)),
                             jsonb_build_object('foreign_key', new_name);
     ELSIF NOT key.valid THEN
         RETURN QUERY SELECT 80, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, key.name), NULL::jsonb;
@@ -88,14 +132,18 @@ BEGIN
                             jsonb_build_object('index', new_name);
     END IF;
 
-    IF NOT EXISTS (SELECT FROM pg_trigger t
-                    WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_keep_tenant' AND t.tgenabled IN ('O', 'A')
-                      AND pg_get_triggerdef(t.oid) = tenancy.tenant_trigger(relation, tenant_column)) THEN
-        IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_keep_tenant') THEN
-            RETURN QUERY SELECT 110, format('DROP TRIGGER "~pg_tenancy_keep_tenant" ON %s', relation), NULL::jsonb;
-        END IF;
-        RETURN QUERY SELECT 110, tenancy.tenant_trigger(relation, tenant_column), NULL::jsonb;
-    END IF;
+    RETURN QUERY
+        WITH there AS (
+            SELECT t.tgname::text AS name, t.tgenabled IN ('O', 'A') AND pg_get_triggerdef(t.oid) = w.definition AS kept
+              FROM pg_trigger t LEFT JOIN tenancy.wanted_triggers(relation, root, options) w ON w.name = t.tgname
+             WHERE t.tgrelid = relation AND t.tgname = ANY (tenancy.trigger_names())
+        )
+        SELECT 110, s.statement, NULL::jsonb
+          FROM (SELECT 1, t.name, format('DROP TRIGGER %I ON %s', t.name, relation) FROM there t WHERE t.kept IS NOT TRUE
+                UNION ALL
+                SELECT 2, w.name, w.definition FROM tenancy.wanted_triggers(relation, root, options) w
+                 WHERE NOT EXISTS (SELECT FROM there t WHERE t.name = w.name AND t.kept)) s (n, name, statement)
+         ORDER BY s.n, s.name;
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_structure(regclass, text, regclass, jsonb, uuid) IS 'Administrators only: the steps still missing on the tenant column of one covered relation';
+COMMENT ON FUNCTION tenancy.protect_structure(regclass, text, regclass, jsonb, text) IS 'Administrators only: the steps still missing on the tenant column of one covered relation; backfill is an expression, if there is anything to fill';

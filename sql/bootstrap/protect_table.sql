@@ -1,7 +1,7 @@
 -- protect_table executes, and protect_table_sql prints, what protect_statements finds still to be done: so the
 -- two cannot disagree, and a second call finds nothing.
 
-CREATE FUNCTION tenancy.protect_steps(root regclass, options jsonb, backfill uuid, only_relation regclass)
+CREATE FUNCTION tenancy.protect_steps(root regclass, options jsonb, backfill text, only_relation regclass)
     RETURNS TABLE (relation regclass, phase integer, statement text, undo jsonb)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -25,10 +25,10 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_steps(regclass, jsonb, uuid, regclass) IS 'Administrators only: the steps still missing on a table and all below it, or on one of these';
+COMMENT ON FUNCTION tenancy.protect_steps(regclass, jsonb, text, regclass) IS 'Administrators only: the steps still missing on a table and all below it, or on one of these';
 
 -- The rows of protected_tables come first: a statement may wake the event trigger, which must find them.
-CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfill uuid DEFAULT NULL, only_relation regclass DEFAULT NULL)
+CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfill text DEFAULT NULL, only_relation regclass DEFAULT NULL)
     RETURNS TABLE (phase integer, statement text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
@@ -61,7 +61,7 @@ CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfil
     )
     SELECT s.phase, s.statement FROM statements s ORDER BY s.phase, s.n;
     END;
-COMMENT ON FUNCTION tenancy.protect_statements(regclass, jsonb, uuid, regclass) IS 'Administrators only: what is still to be executed, in order, for a table and all below it, or for one of these; nothing if all is in place';
+COMMENT ON FUNCTION tenancy.protect_statements(regclass, jsonb, text, regclass) IS 'Administrators only: what is still to be executed, in order, for a table and all below it, or for one of these; nothing if all is in place';
 
 -- What the call does not decide but its caller should know.
 CREATE FUNCTION tenancy.report_protection(root regclass, options jsonb) RETURNS void
@@ -72,11 +72,15 @@ DECLARE
 BEGIN
     FOR item IN SELECT r.relation, tenancy.column_default(r.relation, options ->> 'tenant_column') AS value
                    FROM tenancy.covered_relations(root) r LOOP
-        IF item.value <> 'tenancy.current_tenant_id()' THEN
+        IF item.value <> tenancy.tenant_default(options) THEN
             RAISE NOTICE 'table %: column "%" keeps its default %', item.relation, options ->> 'tenant_column', item.value USING
                 HINT = 'Unless it gives the active tenant, INSERT must name the tenant.';
         END IF;
     END LOOP;
+    IF options ->> 'shared' IS NOT NULL AND tenancy.column_is_filled(root, options ->> 'tenant_column') THEN
+        RAISE NOTICE 'table %: column "%" is NOT NULL, so there can be no shared rows', root, options ->> 'tenant_column' USING
+            HINT = format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL; allows them.', root, options ->> 'tenant_column');
+    END IF;
     SELECT string_agg(r::text, ', ' ORDER BY r::text COLLATE "C") INTO names
       FROM tenancy.application_roles() r WHERE NOT has_any_column_privilege(r, root, 'SELECT');
     IF names IS NOT NULL THEN
@@ -110,15 +114,17 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.report_protection(regclass, jsonb) IS 'Administrators only: notices of privileges that are missing or left over, kept defaults and policies, and keys that cross tenants';
 
--- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only.
+-- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only. Rows that
+-- are filled may be shared ones, which our trigger keeps as they are.
 CREATE FUNCTION tenancy.protect_table("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
-        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL,
-        operators boolean DEFAULT false)
+        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill text DEFAULT NULL,
+        operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL)
     RETURNS boolean
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET tenancy.allow_tenant_change = on AS $$
 DECLARE
     options jsonb;
+    fill text;
     statements text[];
     statement text;
 BEGIN
@@ -126,9 +132,10 @@ BEGIN
     -- One call at a time; what a reader or writer does waits only if there is something to do.
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', "table");
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
-                                       tenant_keys, force, add_column, operators);
-    PERFORM tenancy.check_rows("table", options, backfill);
-    statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, backfill) s);
+                                       tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
+    fill := tenancy.backfill_expression("table", options, backfill);
+    PERFORM tenancy.check_rows("table", options, fill);
+    statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, fill) s);
     FOREACH statement IN ARRAY statements LOOP
         EXECUTE statement;
     END LOOP;
@@ -136,24 +143,30 @@ BEGIN
     RETURN statements <> '{}';
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid, boolean) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant; 0A000 not an ordinary table or no uuid column; 42704 no such role or tenant; 55000 rows of unknown tenants, or permissive policies';
+COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant, a backfill that is no expression, a backfill_from that is unclear or a cycle; 0A000 not an ordinary table or a type of column that is not supported; 42704 no such role or tenant; 55000 rows of unknown tenants, permissive policies, or backfill_from a table that is not protected';
 
 CREATE FUNCTION tenancy.protect_table_sql("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
-        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill uuid DEFAULT NULL,
-        operators boolean DEFAULT false)
+        tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill text DEFAULT NULL,
+        operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL,
+        staged boolean DEFAULT false)
     RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     options jsonb;
+    fill text;
     body text;
     tag text := 'protect_table';
 BEGIN
+    IF staged IS NOT FALSE THEN
+        RAISE EXCEPTION 'staged statements are not supported yet' USING ERRCODE = '0A000';
+    END IF;
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
-                                       tenant_keys, force, add_column, operators);
-    PERFORM tenancy.check_rows("table", options, backfill);
+                                       tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
+    fill := tenancy.backfill_expression("table", options, backfill);
+    PERFORM tenancy.check_rows("table", options, fill);
     SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
-      FROM tenancy.protect_statements("table", options, backfill) s;
+      FROM tenancy.protect_statements("table", options, fill) s;
     PERFORM tenancy.report_protection("table", options);
     IF body IS NULL THEN
         RETURN format('-- %s is protected already', "table");
@@ -166,11 +179,14 @@ BEGIN
 DECLARE
     old_path text := current_setting('search_path');
     old_security text := current_setting('row_security');
+    old_change text := current_setting('tenancy.allow_tenant_change', true);
 BEGIN
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true);
-%2$s    PERFORM set_config('search_path', old_path, true), set_config('row_security', old_security, true);
+    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true), set_config('row_security', 'off', true),
+            set_config('tenancy.allow_tenant_change', 'on', true);
+%2$s    PERFORM set_config('search_path', old_path, true), set_config('row_security', old_security, true),
+            set_config('tenancy.allow_tenant_change', old_change, true);
 END
 $%1$s$;$text$, tag, body);
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, uuid, boolean) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';
+COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype, boolean) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';

@@ -8,7 +8,8 @@ DECLARE
     f text;
 BEGIN
     FOREACH t IN ARRAY ARRAY['tenants', 'members', 'permissions', 'roles', 'role_permissions', 'role_inheritance',
-                             'group_members', 'group_roles', 'member_roles', 'operators', 'active_tenants'] LOOP
+                             'group_members', 'group_roles', 'member_roles', 'operators', 'active_tenants',
+                             'subjects', 'database_role_roles'] LOOP
         -- What a role comes to is remembered for all users alike, and apart from who has it.
         f := CASE WHEN t IN ('permissions', 'roles', 'role_permissions', 'role_inheritance') THEN 'signal_role_change'
                   ELSE 'signal_change' END;

@@ -17,7 +17,8 @@ BEGIN
     END IF;
     RETURN QUERY SELECT format('DROP TRIGGER %I ON %s', t.tgname, relation)
                    FROM pg_trigger t
-                  WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_keep_tenant' AND t.tgparentid = 0;
+                  WHERE t.tgrelid = relation AND t.tgname = ANY (tenancy.trigger_names()) AND t.tgparentid = 0
+                  ORDER BY t.tgname;
     RETURN QUERY SELECT format('GRANT %s%s ON TABLE %s TO %s', r ->> 'privilege', ' (' || quote_ident(r ->> 'column') || ')', relation, r ->> 'from')
                         || CASE WHEN (r ->> 'grantable')::boolean THEN ' WITH GRANT OPTION' ELSE '' END
                    FROM jsonb_array_elements(undo -> 'revoked') r
@@ -27,15 +28,16 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.unprotect_access(regclass, jsonb) IS 'Administrators only: the statements that take policies and triggers away and give flags and privileges back';
 
-CREATE FUNCTION tenancy.unprotect_structure(relation regclass, is_partition boolean, tenant_column text, undo jsonb, drop_structure boolean) RETURNS SETOF text
+CREATE FUNCTION tenancy.unprotect_structure(relation regclass, is_partition boolean, options jsonb, undo jsonb, drop_structure boolean) RETURNS SETOF text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
+    tenant_column text := options ->> 'tenant_column';
     holds boolean;
 BEGIN
     IF tenancy.column_number(relation, tenant_column) IS NULL THEN
         RETURN;
     END IF;
-    IF undo ? 'default' AND tenancy.column_default(relation, tenant_column) = 'tenancy.current_tenant_id()' THEN
+    IF undo ? 'default' AND tenancy.column_default(relation, tenant_column) = tenancy.tenant_default(options) THEN
         RETURN NEXT format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', relation, tenant_column);
     END IF;
     -- What the root's partitions have of the rest is the root's.
@@ -66,12 +68,13 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy.unprotect_structure(regclass, boolean, text, jsonb, boolean) IS 'Administrators only: the statements that take our default away and, if asked, the constraints and index that we added';
+COMMENT ON FUNCTION tenancy.unprotect_structure(regclass, boolean, jsonb, jsonb, boolean) IS 'Administrators only: the statements that take our default away and, if asked, the constraints and index that we added';
 
 CREATE FUNCTION tenancy.unprotect_table("table" regclass, drop_structure boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     root regclass;
+    takers text;
     covered record;
     all_covered tenancy.protected_tables[];
     statement text;
@@ -90,6 +93,14 @@ BEGIN
         RAISE EXCEPTION 'cannot unprotect % by itself: it is covered with table %', "table", root USING ERRCODE = '22023',
             HINT = format('Name %s, or detach the table from it first.', root);
     END IF;
+    SELECT string_agg(p.table_id::text, ', ' ORDER BY p.table_id::text COLLATE "C") INTO takers
+      FROM tenancy.protected_tables p JOIN tenancy.protected_tables q ON q.table_id = to_regclass(p.options #>> '{backfill_from,table}')
+     WHERE q.root_id = root AND p.table_id = p.root_id;
+    IF takers IS NOT NULL THEN
+        RAISE EXCEPTION 'cannot unprotect %: other tables take the tenant of their rows from it', root USING ERRCODE = '2BP01',
+            DETAIL = format('Protected with backfill_from: %s.', takers),
+            HINT = 'Unprotect these first, or protect them again without backfill_from.';
+    END IF;
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', root);
     all_covered := ARRAY(SELECT p FROM tenancy.protected_tables p JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
                           ORDER BY c.depth, p.table_id::text COLLATE "C");
@@ -101,14 +112,14 @@ BEGIN
             EXECUTE statement;
         END LOOP;
     END LOOP;
-    FOR covered IN SELECT u.table_id, u.undo, u.options ->> 'tenant_column' AS tenant_column, c.relispartition
+    FOR covered IN SELECT u.table_id, u.undo, u.options, c.relispartition
                      FROM unnest(all_covered) u JOIN pg_class c ON c.oid = u.table_id LOOP
         FOREACH statement IN ARRAY ARRAY(SELECT tenancy.unprotect_structure(covered.table_id, covered.relispartition,
-                                                   covered.tenant_column, covered.undo, drop_structure)) LOOP
+                                                   covered.options, covered.undo, drop_structure)) LOOP
             EXECUTE statement;
         END LOOP;
     END LOOP;
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child';
+COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child; 2BP01 others take their tenant from it';

@@ -2,7 +2,10 @@
 
 use crate::pg::call::{Call, LONGEST_NAME};
 use crate::pg::function::{Reply, export};
+use crate::pg::role;
 use crate::pg::varlena::Varlena;
+use crate::rbac::format_id;
+use crate::rbac::grants::Grantee;
 use crate::session::identity::Identity;
 use crate::session::site::Site;
 use pgrx::JsonB;
@@ -13,6 +16,7 @@ export! {
     pg_finfo_tenancy_aal, tenancy_aal => recall, aal;
     pg_finfo_tenancy_operator_access, tenancy_operator_access => recall, operator_access;
     pg_finfo_tenancy_current_tenant_key, tenancy_current_tenant_key => recall, current_tenant_key;
+    pg_finfo_tenancy_current_actor, tenancy_current_actor => recall, current_actor;
 }
 
 #[inline(always)]
@@ -55,7 +59,15 @@ fn operator_access(call: &mut Call) -> Reply {
 
 /// What the host application calls the active tenant.
 fn current_tenant_key(call: &mut Call) -> Reply {
-    answer(call, None, |identity| identity.access.key(identity.tenant()?).map(|key| key.to_string()))
+    answer(call, None, |identity| identity.tenant_key().map(|key| key.to_string()))
+}
+
+/// Who acts, for records of what was done.
+fn current_actor(call: &mut Call) -> Reply {
+    answer(call, None, |identity| match identity.whose? {
+        Grantee::User(user) => Some(format!("user:{}", format_id(&user))),
+        Grantee::Job { role, .. } => Some(format!("role:{}", role::name(role.into()))),
+    })
 }
 
 /// The value at a path such as `app_metadata.tenant_id`.

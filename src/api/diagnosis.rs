@@ -2,6 +2,7 @@
 
 use crate::cache;
 use crate::claims::Claims;
+use crate::claims::stated::Stated;
 use crate::claims::validity::Validity;
 use crate::pg::{role, setting};
 use crate::rbac::grants::{Explanation, TenantStatus};
@@ -13,6 +14,7 @@ use crate::settings;
 use pgrx::prelude::*;
 use std::collections::BTreeSet;
 
+const TRUSTED_CALLER: &str = include_str!("../../sql/queries/trusted_caller.sql");
 const POLICY_PERMISSIONS: &str = include_str!("../../sql/queries/policy_permissions.sql");
 
 type Finding = (String, String, Option<String>);
@@ -25,7 +27,10 @@ fn diagnose()
     let identity = session::fresh();
     let mut findings = Vec::new();
     about_library(&mut findings);
-    about_claims(&identity, &mut findings);
+    about_identity(&identity, &mut findings);
+    if identity.stated.is_none() && settings::TRUST_CLAIMS.get() {
+        about_claims(&identity, &mut findings);
+    }
     about_user(&identity, &mut findings);
     about_tenant(&identity, &mut findings);
     about_grants(&identity, &mut findings);
@@ -64,6 +69,40 @@ fn about_library(findings: &mut Vec<Finding>) {
     say(findings, "authority", authority, "");
 }
 
+/// Where the identity comes from, if not from claims.
+fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
+    let topic = "identity";
+    let finding = match &identity.stated {
+        Some(Stated::User { .. }) => {
+            "stated by set_identity() in this transaction; claims are not read".to_owned()
+        }
+        Some(Stated::Subject { .. }) => {
+            "stated by set_identity() in this transaction, by subject; claims are not read".to_owned()
+        }
+        Some(Stated::Job { role, .. }) => {
+            format!(
+                "database role {} in a tenant that it entered; claims are not read",
+                role::name((*role).into())
+            )
+        }
+        Some(Stated::Nobody) => "stated by set_identity(), and not usable; claims are not read".to_owned(),
+        None => {
+            if !settings::TRUST_CLAIMS.get() {
+                say(findings, "claims", "not read: tenancy.trust_claims is off", "");
+            }
+            if Spi::get_one::<bool>(TRUSTED_CALLER) == Ok(Some(true)) {
+                let hint = "BEGIN; SELECT tenancy.set_identity(...); and what needs it, in one transaction. In autocommit it \
+                            ends with its own statement.";
+                let finding =
+                    "this database role may state an identity, and has stated none in this transaction";
+                say(findings, topic, finding, hint);
+            }
+            return;
+        }
+    };
+    say(findings, topic, finding, "");
+}
+
 fn about_claims(identity: &Identity, findings: &mut Vec<Finding>) {
     let topic = "claims";
     if !settings::owns_claims() {
@@ -95,13 +134,30 @@ fn about_claims(identity: &Identity, findings: &mut Vec<Finding>) {
     say(findings, topic, finding, hint);
 }
 
+const UNKNOWN_SUBJECT: &str =
+    "tenancy.subject_format is mapped: tenancy.map_subject() makes a user of a subject.";
+
 fn about_user(identity: &Identity, findings: &mut Vec<Finding>) {
     let topic = "user";
     match (&identity.user, identity.content()) {
         (Some(user), _) => say(findings, topic, format_id(user), ""),
-        (None, Some(content)) if content.get("sub").is_some_and(|sub| !sub.is_null()) => {
-            say(findings, topic, "anonymous: sub is not a user's uuid", "Users are identified by uuid.")
+        (None, _) if matches!(identity.stated, Some(Stated::Job { .. })) => {
+            say(findings, topic, "none: a job", "")
         }
+        (None, _) if matches!(identity.stated, Some(Stated::Subject { .. })) => {
+            say(findings, topic, "anonymous: the subject is not in tenancy.subjects", UNKNOWN_SUBJECT)
+        }
+        (None, Some(content))
+            if settings::subjects_are_mapped() && content.get("sub").is_some_and(|sub| !sub.is_null()) =>
+        {
+            say(findings, topic, "anonymous: sub is not in tenancy.subjects", UNKNOWN_SUBJECT)
+        }
+        (None, Some(content)) if content.get("sub").is_some_and(|sub| !sub.is_null()) => say(
+            findings,
+            topic,
+            "anonymous: sub is not a user's uuid",
+            "Users are identified by uuid, unless tenancy.subject_format is mapped.",
+        ),
         (None, Some(_)) => say(findings, topic, "anonymous: the token has no sub", ""),
         (None, None) => say(findings, topic, "anonymous", ""),
     }
@@ -173,13 +229,13 @@ fn about_tenant(identity: &Identity, findings: &mut Vec<Finding>) {
 }
 
 fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
-    let Some(user) = identity.user else { return };
+    let Some(whose) = identity.whose else { return };
     let mut read_only = false;
-    if settings::authority_is_claims() {
+    if settings::authority_is_claims() && identity.stated.is_none() {
         for tenant in identity.access.member_of() {
             say(findings, "membership", format!("{}: by the token", format_id(tenant)), "");
         }
-    } else if let Some(mut explanation) = cache::explain(&user) {
+    } else if let Some(mut explanation) = cache::explain(&whose) {
         explanation.grants.memberships.sort_by_key(|m| m.tenant);
         read_only = explanation
             .grants
@@ -270,7 +326,7 @@ fn named_permissions(arguments: &str) -> impl Iterator<Item = String> {
 
 /// A policy that names a permission nobody registered denies everybody.
 fn about_policies(identity: &Identity, findings: &mut Vec<Finding>) {
-    let catalogue = match identity.user {
+    let catalogue = match identity.whose {
         Some(_) => identity.access.catalogue.clone(),
         None => cache::catalogue(),
     };
@@ -300,7 +356,8 @@ fn about_policies(identity: &Identity, findings: &mut Vec<Finding>) {
             },
         );
     }
-    if setting::show(settings::CLAIMS_NAME).is_some_and(|value| value.is_empty()) && identity.user.is_none() {
+    if setting::show(settings::CLAIMS_NAME).is_some_and(|value| value.is_empty()) && identity.whose.is_none()
+    {
         say(findings, "policy", "every policy denies while there is no user", "");
     }
 }

@@ -68,8 +68,7 @@ fn number_reply(key: Option<i64>) -> Reply {
 /// The key of the active tenant, if it is a number that the type holds.
 fn number(call: &mut Call, fit: fn(i64) -> Option<i64>) -> Reply {
     let update = |kept: &mut Option<i64>, identity: &std::rc::Rc<Identity>| {
-        let key = identity.tenant().and_then(|tenant| identity.access.key(tenant));
-        *kept = key.and_then(|key| keys::number(&key)).and_then(fit);
+        *kept = identity.tenant_key().and_then(|key| keys::number(&key)).and_then(fit);
     };
     Site::renew(call, None, update, |key| number_reply(*key))
 }

@@ -16,3 +16,4 @@ mod reach;
 mod require;
 mod statistics;
 mod storage;
+pub(crate) mod trusted;

@@ -2,10 +2,10 @@
 
 use crate::pg::array;
 use crate::pg::call::Call;
+use crate::rbac::Id;
 use crate::rbac::access::AccessMap;
 use crate::rbac::keys::{self, Name};
 use crate::rbac::question::Question;
-use crate::rbac::Id;
 use pgrx::pg_sys::Datum;
 
 /// A tenant by id and key, for sets beyond a user's memberships.
@@ -61,8 +61,7 @@ impl Naming for ById {
 }
 
 fn numbers(tenants: Vec<Tenant>) -> Vec<i64> {
-    let mut numbers: Vec<i64> =
-        tenants.iter().filter_map(|(_, key)| keys::number(key.as_deref()?)).collect();
+    let mut numbers: Vec<i64> = tenants.iter().filter_map(|(_, key)| keys::number(key.as_deref()?)).collect();
     numbers.sort_unstable();
     numbers
 }

@@ -32,7 +32,7 @@ fn require(tenant: Option<Option<pgrx::Uuid>>, permission: Option<&str>) -> Resu
     let bit = identity.access.catalogue.bit(name);
     match tenant.zip(bit) {
         Some((tenant, bit)) if identity.access.holds(&tenant, bit) => Ok(()),
-        _ if identity.user.is_none() => Err(Error::IdentityRequired(shown(name))),
+        _ if identity.whose.is_none() => Err(Error::IdentityRequired(shown(name))),
         _ => Err(Error::PermissionRequired(shown(name))),
     }
 }

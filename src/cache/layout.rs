@@ -140,6 +140,8 @@ tables! {
     role_permissions, Roles, c"role_permissions", RolePermissionsTable { role_id: UUIDOID, permission: TEXTOID };
     role_inheritance, Roles, c"role_inheritance", RoleInheritanceTable { senior_id: UUIDOID, junior_id: UUIDOID };
     permissions, Roles, c"permissions", PermissionsTable { name: TEXTOID, scope: TEXTOID };
+    subjects, Grants, c"subjects", SubjectsTable { subject: TEXTOID, user_id: UUIDOID };
+    database_role_roles, Grants, c"database_role_roles", DatabaseRoleRolesTable { db_role: REGROLEOID, role_id: UUIDOID };
     operators, Grants, c"operators", OperatorsTable { user_id: UUIDOID, access: TEXTOID, expires_at: TIMESTAMPTZOID };
 }
 
@@ -164,6 +166,8 @@ fn column_name(name: &'static str) -> &'static CStr {
         "access" => c"access",
         "slug" => c"slug",
         "key" => c"key",
+        "subject" => c"subject",
+        "db_role" => c"db_role",
         _ => c"",
     }
 }

@@ -1,23 +1,27 @@
 //! What else is asked of the tables, as they are now with one's own uncommitted changes, and not kept.
 
 use super::layout::{GroupsTable, Tables};
-use super::{SCHEMA, Shared};
-use crate::pg::scan;
+use super::{SAW_OWN_SUBJECT, SCHEMA, Shared};
+use crate::pg::scan::{self, Key, TextKey};
 use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::xact;
-use crate::rbac::Id;
 use crate::rbac::access::AccessMap;
-use crate::rbac::grants::{Explanation, Role};
+use crate::rbac::grants::{Explanation, Grantee, Role, TenantStatus};
 use crate::rbac::resolution::{Roles, resolve_with};
+use crate::rbac::{Id, format_id, parse_id};
+use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// A user's grants as they are now, with names.
-pub fn explain(user: &Id) -> Option<Explanation> {
+/// The grants of a user or a job as they are now, with names.
+pub fn explain(whose: &Grantee) -> Option<Explanation> {
     let tables = Tables::open()?;
     let groups = GroupsTable::find(scan::schema(SCHEMA)?)?;
     let snapshot = CatalogSnapshot::take(tables.members.table.oid());
-    let mut grants = tables.grants_of(user, &snapshot);
+    let mut grants = match whose {
+        Grantee::User(user) => tables.grants_of(user, &snapshot),
+        Grantee::Job { role, tenant } => tables.grants_of_job(*role, tenant, &snapshot),
+    };
     let assigned: Vec<Id> =
         grants.memberships.iter().flat_map(|m| m.assigned.iter().map(|a| a.role)).collect();
     tables.add_roles(&assigned, &mut grants.roles, &snapshot);
@@ -52,6 +56,16 @@ pub fn each_access(users: &[Id], mut each: impl FnMut(&Id, &AccessMap)) {
         let (map, _) = resolve_with(grants, catalogue, &mut shared.combinations, read);
         each(user, &map);
     }
+}
+
+/// What the host calls the tenant.
+pub fn tenant_key(tenant: &Id) -> Option<Rc<str>> {
+    let tables = Tables::open()?;
+    let t = &tables.tenants;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut key = None;
+    t.table.read(&snapshot, Some((t.id, tenant)), |row| key = row.text(t.key).map(Rc::from));
+    key
 }
 
 /// The role hierarchy, by senior role.
@@ -138,4 +152,75 @@ pub fn operator_until(user: &Id) -> Option<i64> {
         }
     });
     until
+}
+
+/// The user whom the table of subjects has for a token's `sub`.
+pub fn user_of_subject(subject: &str) -> Option<Id> {
+    let subject = TextKey::new(subject)?;
+    let tables = Tables::open()?;
+    if xact::has_written() {
+        SAW_OWN_SUBJECT.set(true);
+    }
+    let t = &tables.subjects;
+    let snapshot = CatalogSnapshot::take(t.table.oid());
+    let mut user = None;
+    t.table.read(&snapshot, Some((t.subject, &subject)), |row| user = row.uuid(t.user_id));
+    user.filter(|user| *user != super::NOBODY)
+}
+
+pub struct Tenant {
+    pub id: Id,
+    pub status: TenantStatus,
+    pub key: Option<String>,
+    pub slug: String,
+}
+
+/// The tenant that a job wants to enter, by its id or else by its key in the host application; `None` outside if this
+/// database role may enter none.
+pub fn tenant_for_job(role: Oid, name: &str) -> Option<Option<Tenant>> {
+    let tables = Tables::open()?;
+    let snapshot = CatalogSnapshot::take(tables.tenants.table.oid());
+    if tables.job_roles(role, &snapshot).is_empty() {
+        return None;
+    }
+    let t = &tables.tenants;
+    let by_id = |id: Id| tables.tenants_where(Some((t.id, &id)), &snapshot).pop();
+    let by_key = || tables.tenants_where(Some((t.key, &TextKey::new(name)?)), &snapshot).pop();
+    // No tenant's key is another's id as it is written canonically; in other forms it may be.
+    Some(match parse_id(name) {
+        Some(id) if format_id(&id) == name => by_id(id),
+        Some(id) => by_key().or_else(|| by_id(id)),
+        None => by_key(),
+    })
+}
+
+/// The tenants in which anything can be done, in order of id; `None` if this database role may enter none.
+pub fn tenants_for_job(role: Oid) -> Option<Vec<Tenant>> {
+    let tables = Tables::open()?;
+    let snapshot = CatalogSnapshot::take(tables.tenants.table.oid());
+    if tables.job_roles(role, &snapshot).is_empty() {
+        return None;
+    }
+    let mut tenants = tables.tenants_where(None, &snapshot);
+    tenants.retain(|tenant| tenant.status.is_open());
+    tenants.sort_unstable_by_key(|tenant| tenant.id);
+    Some(tenants)
+}
+
+impl Tables {
+    fn tenants_where(
+        &self,
+        key: Option<(scan::Column, &dyn Key)>,
+        snapshot: &CatalogSnapshot,
+    ) -> Vec<Tenant> {
+        let t = &self.tenants;
+        let mut found = Vec::new();
+        t.table.read(snapshot, key, |row| {
+            let Some(id) = row.uuid(t.id) else { return };
+            let status = TenantStatus::parse(row.text(t.status).unwrap_or_default());
+            let key = row.text(t.key).map(str::to_owned);
+            found.push(Tenant { id, status, key, slug: row.text(t.slug).unwrap_or_default().to_owned() });
+        });
+        found
+    }
 }

@@ -13,6 +13,7 @@ use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rbac::access::AccessMap;
 use crate::rbac::catalogue::Catalogue;
+use crate::rbac::grants::Grantee;
 use crate::rbac::resolution::Combinations;
 use crate::settings;
 use clock::Clock;
@@ -24,7 +25,7 @@ pub use holders::{Kind, reached};
 pub use layout::missing_signals;
 pub use lookups::{
     all_tenants, direct_grants_of, each_access, explain, junior_edges, operator_until, role_closure,
-    role_tenant, roles_named,
+    role_tenant, roles_named, tenant_for_job, tenant_key, tenants_for_job, user_of_subject,
 };
 
 /// Where everything of ours is. Administrators alone can put something there.
@@ -32,8 +33,8 @@ pub const SCHEMA: &std::ffi::CStr = c"tenancy";
 
 /// Where grants come from: the tables, or in tests something simpler.
 pub trait Loader {
-    /// Reads one user's grants, and of the roles and permissions what is not in `shared`, in one snapshot.
-    fn load(&self, user: &Id, clock: &Clock, shared: Option<Shared>) -> Loaded;
+    /// Reads the grants of one user or job, and of the roles and permissions what is not in `shared`, in one snapshot.
+    fn load(&self, whose: &Grantee, clock: &Clock, shared: Option<Shared>) -> Loaded;
 }
 
 /// What was read, when, and how long it may be believed.
@@ -81,6 +82,8 @@ thread_local! {
     /// The first moment at which something kept ends by itself.
     static NEXT_EXPIRY: Cell<i64> = const { Cell::new(i64::MAX) };
     static EXECUTION: Cell<Option<Execution>> = const { Cell::new(None) };
+    /// Whether a subject was looked up that this transaction itself may have written.
+    static SAW_OWN_SUBJECT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Called once when the library loads.
@@ -128,23 +131,28 @@ pub fn forget_uncommitted() {
     let forgot = STORE.with_borrow_mut(|store| {
         [Keep::UntilAbort, Keep::ForStatement].map(|keep| store.drop_kept(keep)).contains(&true)
     });
-    if forgot {
+    if SAW_OWN_SUBJECT.take() || forgot {
         move_epoch();
     }
 }
 
 /// What the user may do, by the tables. Errors of the read (cancel, lock timeout, memory) propagate.
 pub fn access_of(user: &Id) -> Rc<AccessMap> {
+    access(&Grantee::User(*user))
+}
+
+/// The same of a user or a job.
+pub fn access(whose: &Grantee) -> Rc<AccessMap> {
     let generation = CLOCK.generation();
     let mut counters = COUNTERS.get();
-    if let Some(found) = STORE.with_borrow_mut(|store| store.get(user, generation)) {
+    if let Some(found) = STORE.with_borrow_mut(|store| store.get(whose, generation)) {
         counters.hits += 1;
         COUNTERS.set(counters);
         return found;
     }
     counters.loads += 1;
     COUNTERS.set(counters);
-    load(&reader::TableReader, user)
+    load(&reader::TableReader, whose)
 }
 
 /// Bytes that all of it may take.
@@ -152,10 +160,10 @@ fn budget() -> usize {
     usize::try_from(settings::CACHE_SIZE.get()).unwrap_or(0) * 1024
 }
 
-fn load(loader: &impl Loader, user: &Id) -> Rc<AccessMap> {
+fn load(loader: &impl Loader, whose: &Grantee) -> Rc<AccessMap> {
     // No borrow is held here: a load may raise, or be interrupted by an invalidation. What is shared goes with it
     // and comes back at the end, so that whatever unwinds leaves none.
-    let loaded = loader.load(user, &CLOCK, SHARED.take());
+    let loaded = loader.load(whose, &CLOCK, SHARED.take());
     let map = Rc::new(loaded.map);
     let shared = loaded.shared.filter(|shared| shared.roles == CLOCK.roles());
     let budget = budget().saturating_sub(shared.as_ref().map_or(0, Shared::bytes));
@@ -167,7 +175,7 @@ fn load(loader: &impl Loader, user: &Id) -> Rc<AccessMap> {
             NEXT_EXPIRY.set(NEXT_EXPIRY.get().min(expiry));
         }
         STORE.with_borrow_mut(|store| {
-            store.put(*user, Rc::clone(&map), loaded.bytes, keep, loaded.generation, budget);
+            store.put(*whose, Rc::clone(&map), loaded.bytes, keep, loaded.generation, budget);
         });
     }
     map

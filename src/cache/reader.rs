@@ -11,7 +11,7 @@ use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rbac::access::{AccessMap, IdMap};
 use crate::rbac::catalogue::Catalogue;
-use crate::rbac::grants::{Assignment, Grants, Membership, OperatorAccess, Role, TenantStatus};
+use crate::rbac::grants::{Assignment, Grantee, Grants, Membership, OperatorAccess, Role, TenantStatus};
 use crate::rbac::pattern::{Pattern, Scope};
 use crate::rbac::resolution::{Roles, resolve_with};
 use std::cell::Cell;
@@ -25,7 +25,7 @@ thread_local! {
 pub struct TableReader;
 
 impl Loader for TableReader {
-    fn load(&self, user: &Id, clock: &Clock, shared: Option<Shared>) -> Loaded {
+    fn load(&self, whose: &Grantee, clock: &Clock, shared: Option<Shared>) -> Loaded {
         let Some(tables) = Tables::open() else {
             complain_once();
             return Loaded { map: AccessMap::default(), bytes: 0, generation: 0, keep: None, shared: None };
@@ -52,8 +52,11 @@ impl Loader for TableReader {
             Some(shared) if sharing => (shared, None),
             other => (Shared::new(roles, super::budget() / 4), other),
         };
-        let (grants, catalogue) =
-            (tables.grants_of(user, &snapshot), tables.catalogue(&mut shared, &snapshot));
+        let grants = match whose {
+            Grantee::User(user) => tables.grants_of(user, &snapshot),
+            Grantee::Job { role, tenant } => tables.grants_of_job(*role, tenant, &snapshot),
+        };
+        let catalogue = tables.catalogue(&mut shared, &snapshot);
         let read = |assigned: &[Id], roles: &mut Roles| tables.add_roles(assigned, roles, &snapshot);
         let (map, apart_bytes) = resolve_with(grants, catalogue, &mut shared.combinations, read);
         let bytes = map.bytes() + apart_bytes + if sharing { 0 } else { shared.bytes() };
@@ -112,6 +115,31 @@ impl Tables {
         let chosen = self.chosen(user, snapshot);
         let memberships = memberships.into_values().collect();
         Grants { memberships, roles: HashMap::new(), operator, chosen, next_expiry: expiry.next }
+    }
+
+    /// What a database role holds in a tenant while it works there: as a member with the roles it was given, in one that
+    /// exists. The same in every tenant, so whether it may enter is asked elsewhere.
+    pub(super) fn grants_of_job(&self, role: u32, tenant: &Id, snapshot: &CatalogSnapshot) -> Grants {
+        let assigned = self.job_roles(role.into(), snapshot);
+        let t = &self.tenants;
+        let mut memberships = Vec::new();
+        if !assigned.is_empty() {
+            t.table.read(snapshot, Some((t.id, tenant)), |row| {
+                let tenant_status = TenantStatus::parse(row.text(t.status).unwrap_or_default());
+                let (key, assigned) = (row.text(t.key).map(str::to_owned), assigned.clone());
+                memberships.push(Membership { tenant: *tenant, key, tenant_status, active: true, assigned });
+            });
+        }
+        Grants { memberships, ..Grants::default() }
+    }
+
+    pub(super) fn job_roles(&self, role: pgrx::pg_sys::Oid, snapshot: &CatalogSnapshot) -> Vec<Assignment> {
+        let t = &self.database_role_roles;
+        let mut assigned = Vec::new();
+        t.table.read(snapshot, Some((t.db_role, &role)), |row| {
+            assigned.extend(row.uuid(t.role_id).map(|role| Assignment { role, group: None }));
+        });
+        assigned
     }
 
     fn read_tenants(&self, snapshot: &CatalogSnapshot, memberships: &mut IdMap<Membership>) {

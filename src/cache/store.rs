@@ -1,6 +1,6 @@
-//! What is kept: the access maps of the users who asked last, within a budget of memory. Pure.
+//! What is kept: the access maps of those who asked last, within a budget of memory. Pure.
 
-use crate::rbac::Id;
+use crate::rbac::grants::Grantee;
 use std::collections::{BTreeMap, HashMap};
 
 /// How a loaded value may be kept.
@@ -42,9 +42,9 @@ struct Slot<V> {
 /// Values of one generation; the first access in a new one finds it empty.
 #[derive(Debug)]
 pub struct Store<V> {
-    slots: HashMap<Id, Slot<V>>,
-    /// Users by the tick of their last use.
-    order: BTreeMap<u64, Id>,
+    slots: HashMap<Grantee, Slot<V>>,
+    /// Whose they are, by the tick of their last use.
+    order: BTreeMap<u64, Grantee>,
     generation: u64,
     bytes: usize,
     ticks: u64,
@@ -66,21 +66,29 @@ impl<V> Default for Store<V> {
 }
 
 impl<V: Clone> Store<V> {
-    pub fn get(&mut self, user: &Id, generation: u64) -> Option<V> {
+    pub fn get(&mut self, whose: &Grantee, generation: u64) -> Option<V> {
         self.enter(generation);
         self.ticks += 1;
-        let slot = self.slots.get_mut(user)?;
+        let slot = self.slots.get_mut(whose)?;
         self.order.remove(&slot.used);
-        self.order.insert(self.ticks, *user);
+        self.order.insert(self.ticks, *whose);
         slot.used = self.ticks;
         Some(slot.value.clone())
     }
 
     /// Keeps a value loaded in `generation`, dropping the least recently used beyond `budget` bytes. The
-    /// newest stays whatever its size: its user is asking now.
-    pub fn put(&mut self, user: Id, value: V, bytes: usize, keep: Keep, generation: u64, budget: usize) {
+    /// newest stays whatever its size: it is asked for now.
+    pub fn put(
+        &mut self,
+        whose: Grantee,
+        value: V,
+        bytes: usize,
+        keep: Keep,
+        generation: u64,
+        budget: usize,
+    ) {
         self.enter(generation);
-        self.remove(&user);
+        self.remove(&whose);
         while self.bytes + bytes > budget {
             let Some((_, oldest)) = self.order.pop_first() else { break };
             self.remove(&oldest);
@@ -88,8 +96,8 @@ impl<V: Clone> Store<V> {
         self.ticks += 1;
         self.bytes += bytes;
         *self.kept.count(keep) += 1;
-        self.order.insert(self.ticks, user);
-        self.slots.insert(user, Slot { value, bytes, used: self.ticks, keep });
+        self.order.insert(self.ticks, whose);
+        self.slots.insert(whose, Slot { value, bytes, used: self.ticks, keep });
     }
 
     /// Drops every value kept in one of these ways; says whether there was one.
@@ -97,9 +105,10 @@ impl<V: Clone> Store<V> {
         if *self.kept.count(keep) == 0 {
             return false;
         }
-        let users: Vec<Id> = self.slots.iter().filter(|(_, s)| s.keep == keep).map(|(id, _)| *id).collect();
-        users.iter().for_each(|user| self.remove(user));
-        !users.is_empty()
+        let gone: Vec<Grantee> =
+            self.slots.iter().filter(|(_, s)| s.keep == keep).map(|(id, _)| *id).collect();
+        gone.iter().for_each(|whose| self.remove(whose));
+        !gone.is_empty()
     }
 
     pub fn entries(&self) -> usize {
@@ -120,8 +129,8 @@ impl<V: Clone> Store<V> {
         }
     }
 
-    fn remove(&mut self, user: &Id) {
-        if let Some(slot) = self.slots.remove(user) {
+    fn remove(&mut self, whose: &Grantee) {
+        if let Some(slot) = self.slots.remove(whose) {
             self.order.remove(&slot.used);
             self.bytes -= slot.bytes;
             *self.kept.count(slot.keep) -= 1;

@@ -6,6 +6,7 @@ pub mod legacy;
 pub mod path;
 pub mod principal;
 pub mod projection;
+pub mod stated;
 pub mod validity;
 
 use serde_json::Value;

@@ -48,7 +48,10 @@ impl Hint {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
+    /// The user, if `sub` is a uuid.
     pub user: Option<Id>,
+    /// The same as text, for where the table of subjects says whose it is.
+    pub subject: Option<String>,
     pub tenant: Hint,
     pub role: Option<String>,
     pub operator: Option<OperatorAccess>,
@@ -77,6 +80,7 @@ impl Principal {
         Self {
             // The nil uuid is nobody's.
             user: token.text("sub").and_then(parse_id).filter(|id| *id != [0; 16]),
+            subject: subject(token.value().get("sub")),
             tenant,
             role: token.text("role").map(str::to_owned),
             operator: token.find(OPERATOR_CLAIM).and_then(Value::as_str).and_then(OperatorAccess::parse),
@@ -84,6 +88,19 @@ impl Principal {
             tenants: words(token.find(TENANTS_CLAIM)).iter().filter_map(|text| parse_id(text)).collect(),
         }
     }
+}
+
+/// The longest subject the table takes, in bytes.
+pub const LONGEST_SUBJECT: usize = 1024;
+
+/// Text as it is, and a whole number as it is written canonically. Any other number could be written in several ways.
+fn subject(sub: Option<&Value>) -> Option<String> {
+    let text = match sub? {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
+        _ => return None,
+    };
+    (1..=LONGEST_SUBJECT).contains(&text.len()).then_some(text)
 }
 
 /// The strings of an array; whatever else is in it is passed over.

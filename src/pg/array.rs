@@ -33,7 +33,13 @@ pub fn of_texts(texts: &[String]) -> Datum {
 
 /// # Safety
 /// The elements are of that type, and the rest is what pg_type says of it.
-unsafe fn of(mut elements: Vec<Datum>, type_oid: pg_sys::Oid, length: i32, by_value: bool, align: u8) -> Datum {
+unsafe fn of(
+    mut elements: Vec<Datum>,
+    type_oid: pg_sys::Oid,
+    length: i32,
+    by_value: bool,
+    align: u8,
+) -> Datum {
     // SAFETY: the caller's promise; construct_array copies the elements.
     unsafe {
         Datum::from(pg_sys::construct_array(

@@ -64,7 +64,7 @@ impl<'c> Call<'c> {
         self.argument(index).map(|datum| datum.value() as i64)
     }
 
-    /// Argument of type integer.
+    /// Argument of type integer or smallint, which a datum holds alike.
     #[inline(always)]
     pub fn integer(&self, index: usize) -> Option<i32> {
         self.argument(index).map(|datum| datum.value() as i32)
@@ -89,9 +89,8 @@ impl<'c> Call<'c> {
     #[inline]
     pub fn plain_text(&self, index: usize) -> Option<&'c [u8]> {
         // SAFETY: declared text in SQL; what is plain is not copied.
-        self.argument(index).and_then(|datum| unsafe {
-            function::plain_bytes(datum).map(|_| function::text_bytes(datum))
-        })
+        self.argument(index)
+            .and_then(|datum| unsafe { function::plain_bytes(datum).map(|_| function::text_bytes(datum)) })
     }
 
     /// Argument of type text that names something. What is longer than any name is answered as the empty

@@ -2,6 +2,7 @@
 //! place, answers are kept at the call site, text is bytes in whatever encoding, and nothing is allocated.
 
 use super::call::Call;
+use super::report;
 use pgrx::pg_sys::{self, Datum};
 
 /// Makes a Rust function `fn(&mut Call) -> Reply` callable as a C function of the version-1 convention. Before
@@ -51,7 +52,11 @@ pub fn enter(
     let mut call = unsafe { Call::new(fcinfo) };
     match recall(&call) {
         Some(reply) => reply.datum(&mut call),
-        None => guarded(fcinfo, body),
+        None => {
+            let datum = guarded(fcinfo, body);
+            report::raise_waiting();
+            datum
+        }
     }
 }
 

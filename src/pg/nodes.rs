@@ -223,7 +223,13 @@ impl<'p> Expr<'p> {
 
     /// `self = ANY (array)`, for an index of this operator family and collation, if equality of the type is of the family
     /// and exact: under a nondeterministic collation other texts are equal too.
-    pub fn equals_any(self, of: TenantType, array: Expr<'p>, family: Oid, collation: Oid) -> Option<Expr<'p>> {
+    pub fn equals_any(
+        self,
+        of: TenantType,
+        array: Expr<'p>,
+        family: Oid,
+        collation: Oid,
+    ) -> Option<Expr<'p>> {
         // SAFETY: a syscache lookup.
         if !is_exact(collation) || !unsafe { pg_sys::op_in_opfamily(of.equals(), family) } {
             return None;

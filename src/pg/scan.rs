@@ -65,11 +65,62 @@ pub struct Table {
     raw: pg_sys::Relation,
 }
 
+/// What a column may be compared with. The column was found with that type.
+pub trait Key {
+    fn datum(&self) -> pg_sys::Datum;
+    fn equality(&self) -> Oid;
+}
+
+impl Key for [u8; 16] {
+    fn datum(&self) -> pg_sys::Datum {
+        pg_sys::Datum::from(self.as_ptr())
+    }
+
+    fn equality(&self) -> Oid {
+        Oid::from(pg_sys::F_UUID_EQ)
+    }
+}
+
+impl Key for Oid {
+    fn datum(&self) -> pg_sys::Datum {
+        pg_sys::Datum::from(*self)
+    }
+
+    fn equality(&self) -> Oid {
+        Oid::from(pg_sys::F_OIDEQ)
+    }
+}
+
+/// A text in the database's encoding, as a datum in the current memory context.
+pub struct TextKey(pg_sys::Datum);
+
+impl TextKey {
+    /// `None` for what is no text of a database in this encoding: one of another has ASCII only in common with UTF-8.
+    pub fn new(text: &str) -> Option<Self> {
+        // SAFETY: reads a static variable (mbutils.c).
+        let encoding = unsafe { pg_sys::GetDatabaseEncoding() };
+        let same = encoding == pg_sys::pg_enc::PG_UTF8 as i32 || text.is_ascii();
+        if same { pgrx::IntoDatum::into_datum(text).map(Self) } else { None }
+    }
+}
+
+impl Key for TextKey {
+    fn datum(&self) -> pg_sys::Datum {
+        self.0
+    }
+
+    fn equality(&self) -> Oid {
+        Oid::from(pg_sys::F_TEXTEQ)
+    }
+}
+
 /// A column, found by name, of a type checked at that time, and the index to find its values by.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     /// 1-based, as catalogs count.
     number: i16,
+    /// What its index is ordered by, if it is text.
+    collation: Oid,
     /// A usable btree index of which it is the first column; without one a scan reads the heap.
     index: Option<Oid>,
 }
@@ -106,7 +157,11 @@ impl Table {
                 (attribute, CStr::from_ptr(attribute.attname.data.as_ptr()))
             };
             let matches = !attribute.attisdropped && attribute_name == name && attribute.atttypid == type_oid;
-            matches.then(|| Column { number: attribute.attnum, index: self.index_on(attribute.attnum) })
+            matches.then(|| Column {
+                number: attribute.attnum,
+                collation: attribute.attcollation,
+                index: self.index_on(attribute.attnum),
+            })
         })
     }
 
@@ -154,11 +209,11 @@ impl Table {
         })
     }
 
-    /// Reads every visible row, or those whose uuid column equals the key, in no order.
+    /// Reads every visible row, or those whose column equals the key, in no order.
     pub fn read(
         &self,
         snapshot: &CatalogSnapshot,
-        key: Option<(Column, &[u8; 16])>,
+        key: Option<(Column, &dyn Key)>,
         mut each: impl FnMut(&Row),
     ) {
         self.read_while(snapshot, key, |row| {
@@ -171,21 +226,25 @@ impl Table {
     pub fn read_while(
         &self,
         snapshot: &CatalogSnapshot,
-        key: Option<(Column, &[u8; 16])>,
+        key: Option<(Column, &dyn Key)>,
         mut each: impl FnMut(&Row) -> bool,
     ) {
         let index = key.and_then(|(column, _)| column.index);
         let mut scan_key = pg_sys::ScanKeyData::default();
         if let Some((column, value)) = key {
-            // SAFETY: equality of two uuids; the value outlives the scan.
+            // SAFETY: the type's own equality; the value outlives the scan.
             unsafe {
                 pg_sys::ScanKeyInit(
                     &raw mut scan_key,
                     column.number,
                     pg_sys::BTEqualStrategyNumber as u16,
-                    Oid::from(pg_sys::F_UUID_EQ),
-                    pg_sys::Datum::from(value.as_ptr()),
+                    value.equality(),
+                    value.datum(),
                 );
+            }
+            // Catalogs are ordered by C; an index of ours by its column's collation, or a search would miss.
+            if column.collation != Oid::INVALID {
+                scan_key.sk_collation = column.collation;
             }
         }
         // SAFETY: relation, index, snapshot and key are valid until systable_endscan, and the index was seen

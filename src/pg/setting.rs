@@ -55,6 +55,11 @@ impl Text {
         self.with(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
+    /// Where guc.c keeps the value.
+    pub(super) fn variable(&'static self) -> *mut *mut c_char {
+        self.0.as_ptr()
+    }
+
     pub fn define(
         &'static self,
         name: &'static CStr,
@@ -244,7 +249,7 @@ fn context(who: Who) -> pg_sys::GucContext::Type {
     }
 }
 
-fn assigned() {
+pub(super) fn assigned() {
     if let Some(listener) = ON_ASSIGN.get() {
         listener();
     }

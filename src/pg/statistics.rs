@@ -62,7 +62,9 @@ unsafe fn common_values(tuple: &mut pg_sys::HeapTupleData) -> Vec<(Value, f64)> 
         }
         let count = usize::try_from(slot.nvalues.min(slot.nnumbers)).unwrap_or(0);
         let common = (0..count)
-            .filter_map(|i| Some((value(*slot.values.add(i), slot.valuetype)?, f64::from(*slot.numbers.add(i)))))
+            .filter_map(|i| {
+                Some((value(*slot.values.add(i), slot.valuetype)?, f64::from(*slot.numbers.add(i))))
+            })
             .collect();
         pg_sys::free_attstatsslot(&raw mut slot);
         common

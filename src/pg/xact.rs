@@ -30,6 +30,16 @@ pub fn in_transaction() -> bool {
     unguarded::IsTransactionState()
 }
 
+/// Whether what is set for the transaction ends with the statement that called, because no block was begun. Within a
+/// function or DO there may be more of it to come, so not there.
+pub fn ends_with_call() -> bool {
+    // SAFETY: the first two read the current transaction state (xact.c); the last is a static variable, null where no
+    // procedural language, SQL function or SPI call lies between the client's statement and us (elog.h).
+    unsafe {
+        !pg_sys::IsTransactionBlock() && !pg_sys::IsSubTransaction() && pg_sys::error_context_stack.is_null()
+    }
+}
+
 pub fn in_parallel_mode() -> bool {
     // SAFETY: reads the nesting count of the current transaction state, which always exists (xact.c).
     unsafe { pg_sys::IsInParallelMode() }

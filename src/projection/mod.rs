@@ -159,6 +159,14 @@ fn write(
     Ok(i64::try_from(written).unwrap_or(i64::MAX))
 }
 
+/// Of a host's table: no more than its owner may read, and with nobody else's rights.
+pub fn read_as_owner(table: pgrx::pg_sys::Oid, query: &str) -> SpiResult<Vec<Option<String>>> {
+    Spi::connect(|client| {
+        let Some(_owner) = Acting::as_owner_of(table) else { return Ok(Vec::new()) };
+        client.select(query, None, &[])?.map(|row| row.get::<String>(1)).collect()
+    })
+}
+
 /// After a statement on a table that decides: projects the claims of the users it touched, or queues them. Never stops
 /// the statement.
 pub fn after_statement(trigger: &Trigger) {

@@ -1,10 +1,10 @@
 //! What one user may do, resolved: a bitset of permissions and two sets of role names per tenant.
 
 use super::Id;
-use super::keys::{Keys, Name};
 use super::bitset::BitSet;
 use super::catalogue::Catalogue;
 use super::grants::OperatorAccess;
+use super::keys::{Keys, Name};
 use super::pattern::{Pattern, Scope};
 use super::question::Question;
 use std::collections::{BTreeSet, HashMap};

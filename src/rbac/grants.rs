@@ -4,6 +4,17 @@ use super::Id;
 use super::pattern::Pattern;
 use std::collections::HashMap;
 
+/// Whose grants are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grantee {
+    User(Id),
+    /// A database role, by its oid, that works in a tenant without being a user.
+    Job {
+        role: u32,
+        tenant: Id,
+    },
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TenantStatus {
     Active,

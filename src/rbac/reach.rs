@@ -61,9 +61,9 @@ impl Reach {
             None => access.count_where(|kind| {
                 narrow.clone().all(|reach| matches!(reach, Self::Where(question) if question.admits(kind)))
             }),
-            Some(one) => one.as_ref().map_or(0, |tenant| {
-                usize::from(narrow.all(|reach| reach.admits(tenant, access)))
-            }),
+            Some(one) => {
+                one.as_ref().map_or(0, |tenant| usize::from(narrow.all(|reach| reach.admits(tenant, access))))
+            }
         })
     }
 }

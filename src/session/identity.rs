@@ -4,11 +4,12 @@ use super::tenant::{self, Source, Verdict};
 use crate::cache;
 use crate::claims::Claims;
 use crate::claims::principal::Principal;
+use crate::claims::stated::Stated;
 use crate::claims::validity::Validity;
 use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rbac::access::AccessMap;
-use crate::rbac::grants::{Assignment, Grants, Membership, Role, TenantStatus};
+use crate::rbac::grants::{Assignment, Grantee, Grants, Membership, Role, TenantStatus};
 use crate::rbac::pattern::Pattern;
 use crate::rbac::resolution::resolve;
 use crate::settings;
@@ -19,10 +20,14 @@ use std::rc::Rc;
 pub struct Identity {
     /// The epoch it was derived in: what a call site keeps of it is stamped so.
     pub epoch: u64,
+    /// What a trusted caller stated, if one did: then there are no claims.
+    pub stated: Option<Stated>,
     pub claims: Rc<Claims>,
     /// `None` without a token.
     pub validity: Option<Validity>,
-    /// The user, if the token counts and its `sub` is a uuid.
+    /// Whose grants count; `None` is anonymous.
+    pub whose: Option<Grantee>,
+    /// The user, if it is one.
     pub user: Option<Id>,
     pub access: Rc<AccessMap>,
     /// Where the tenant came from, what was asked, and what became of it.
@@ -31,23 +36,57 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub fn derive(claims: Rc<Claims>, epoch: u64) -> Self {
+    /// What was stated decides, and the token is not looked at then.
+    pub fn derive(epoch: u64) -> Self {
+        match settings::IDENTITY.with(Stated::decode) {
+            Some(stated) => Self::of_stated(stated, epoch),
+            None => Self::of_claims(super::claims(), epoch),
+        }
+    }
+
+    fn of_stated(stated: Stated, epoch: u64) -> Self {
+        let user = match &stated {
+            Stated::User { id, .. } => Some(*id),
+            Stated::Subject { subject, .. } => cache::user_of_subject(subject),
+            Stated::Job { .. } | Stated::Nobody => None,
+        };
+        let whose = match stated {
+            Stated::Job { role, tenant } => Some(Grantee::Job { role, tenant }),
+            _ => user.map(Grantee::User),
+        };
+        let access = whose.as_ref().map(cache::access).unwrap_or_default();
+        let (source, verdict) = match (&whose, &stated) {
+            (Some(Grantee::Job { tenant, .. }), _) => tenant::entered(tenant, &access),
+            (Some(_), Stated::User { tenant, .. } | Stated::Subject { tenant, .. }) => {
+                tenant::choose(tenant.as_deref(), None, &access)
+            }
+            _ => (Source::None, Verdict::NoIdentity),
+        };
+        let claims = Rc::new(Claims::Unset);
+        Self { epoch, stated: Some(stated), claims, validity: None, whose, user, access, source, verdict }
+    }
+
+    fn of_claims(claims: Rc<Claims>, epoch: u64) -> Self {
         let now = xact::unix_micros(xact::statement_timestamp());
         let token = claims.token();
         let validity = token.map(|token| token.validity(now, settings::REQUIRE_EXP.get()));
         let valid = token.filter(|_| validity == Some(Validity::Valid));
         let principal = valid.map(|token| Principal::read(token, &super::claim_paths()));
-        let user = principal.as_ref().and_then(|principal| principal.user);
+        let user = principal.as_ref().and_then(|principal| match settings::subjects_are_mapped() {
+            true => cache::user_of_subject(principal.subject.as_ref()?),
+            false => principal.user,
+        });
         let access = match (&user, &principal) {
             (Some(_), Some(principal)) if settings::authority_is_claims() => Rc::new(claimed(principal)),
             (Some(user), _) => cache::access_of(user),
             (None, _) => Rc::default(),
         };
         let (source, verdict) = match user {
-            Some(_) => tenant::choose(principal.as_ref(), &access),
+            Some(_) => tenant::choose(None, principal.as_ref(), &access),
             None => (Source::None, Verdict::NoIdentity),
         };
-        Self { epoch, claims, validity, user, access, source, verdict }
+        let whose = user.map(Grantee::User);
+        Self { epoch, stated: None, claims, validity, whose, user, access, source, verdict }
     }
 
     /// The active tenant.
@@ -56,6 +95,15 @@ impl Identity {
         match &self.verdict {
             Verdict::Accepted(tenant) => Some(tenant),
             _ => None,
+        }
+    }
+
+    /// What the host calls the active tenant. A token does not say.
+    pub fn tenant_key(&self) -> Option<Rc<str>> {
+        let tenant = self.tenant()?;
+        match settings::authority_is_claims() {
+            true => cache::tenant_key(tenant),
+            false => self.access.key(tenant),
         }
     }
 

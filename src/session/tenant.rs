@@ -10,6 +10,8 @@ use serde_json::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
+    Identity,
+    Entered,
     Setting,
     Header,
     Claim,
@@ -21,6 +23,8 @@ pub enum Source {
 impl Source {
     pub fn name(self) -> &'static str {
         match self {
+            Self::Identity => "tenant given to set_identity()",
+            Self::Entered => "enter_tenant()",
             Self::Setting => "setting tenancy.tenant_id",
             Self::Header => "request header named in tenancy.tenant_header",
             Self::Claim => "claim found by tenancy.tenant_claim",
@@ -45,15 +49,27 @@ pub enum Verdict {
     Closed(Id),
 }
 
-pub fn choose(principal: Option<&Principal>, access: &AccessMap) -> (Source, Verdict) {
-    let (source, hint) = candidate(principal, access);
-    let verdict = match hint {
+/// Where a job works: in the tenant it entered, while that is open to it.
+pub fn entered(tenant: &Id, access: &AccessMap) -> (Source, Verdict) {
+    (Source::Entered, verdict(Hint::Tenant(*tenant), access))
+}
+
+/// `stated` is what was given to set_identity().
+pub fn choose(stated: Option<&str>, principal: Option<&Principal>, access: &AccessMap) -> (Source, Verdict) {
+    let (source, hint) = match stated {
+        Some(tenant) => (Source::Identity, Hint::parse(tenant)),
+        None => candidate(principal, access),
+    };
+    (source, verdict(hint, access))
+}
+
+fn verdict(hint: Hint, access: &AccessMap) -> Verdict {
+    match hint {
         Hint::Absent => Verdict::NothingChosen,
         Hint::Unreadable => Verdict::Unreadable,
         Hint::Tenant(tenant) => judge(tenant, access),
         Hint::Key(key) => access.tenant_of_key(&key).map_or(Verdict::UnknownKey, |id| judge(id, access)),
-    };
-    (source, verdict)
+    }
 }
 
 fn judge(tenant: Id, access: &AccessMap) -> Verdict {

@@ -276,11 +276,12 @@ fn granted(admin: &mut Session, role: &str) -> Vec<String> {
 
 const HOOK: &str = "EXECUTE tenancy.custom_access_token_hook(jsonb)";
 
-const FOR_ADMINISTRATORS: [&str; 6] = [
+const FOR_ADMINISTRATORS: [&str; 7] = [
     "EXECUTE tenancy.assign_users(uuid)",
     "EXECUTE tenancy.delete_claim(uuid,text)",
     "EXECUTE tenancy.get_claim(uuid,text)",
     "EXECUTE tenancy.get_claims(uuid)",
+    "EXECUTE tenancy.map_subject(text)",
     "EXECUTE tenancy.set_claim(uuid,text,jsonb)",
     "EXECUTE tenancy.sync_claims(uuid,bigint)",
 ];
@@ -336,6 +337,8 @@ const PUBLIC: &[&str] = &[
     "can_see_tenant",
     "claim",
     "claims",
+    "copy_tenant",
+    "current_actor",
     "current_tenant_id",
     "current_tenant_key",
     "current_user_id",

@@ -11,11 +11,15 @@ const SCHEMA_OF_THE_APPLICATION: &str = "CREATE TABLE docs (id int PRIMARY KEY, 
      CREATE TABLE events_old PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2025-01-01');
      CREATE TABLE events_new PARTITION OF events FOR VALUES FROM ('2025-01-01') TO (MAXVALUE);
      CREATE TABLE plain (n int);
-     GRANT SELECT, INSERT, UPDATE, DELETE ON docs, events, plain TO authenticated";
+     CREATE TABLE marks (id int PRIMARY KEY, doc_id int REFERENCES docs);
+     CREATE TABLE \"Price list\" (id int, tenant_id text);
+     GRANT SELECT, INSERT, UPDATE, DELETE ON docs, events, plain, marks, \"Price list\" TO authenticated";
 
-const PROTECTION: [&str; 2] = [
+const PROTECTION: [&str; 4] = [
     "SELECT tenancy.protect_table('docs')",
     "SELECT tenancy.protect_table('events', mode => 'membership', owner_column => 'who')",
+    "SELECT tenancy.protect_table('marks', add_column => true, backfill_from => 'docs(doc_id)')",
+    "SELECT tenancy.protect_table('\"Price list\"', resource => 'prices', shared => 'read')",
 ];
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
@@ -45,6 +49,9 @@ fn populate(admin: &mut Session) {
                 tenancy.add_group_member('{two}', 'staff', '{u1}');
          SELECT tenancy.grant_role('{one}', '{u2}', 'chief', now() + interval '1 day');
          UPDATE tenancy.member_roles SET granted_by = '{u1}' WHERE user_id = '{u2}';
+         CREATE ROLE nightly NOLOGIN;
+         SELECT tenancy.enable_role('nightly'), tenancy.trust_caller('nightly');
+         SELECT tenancy.allow_database_role('nightly', '{{chief,viewer}}'), tenancy.map_subject(E'auth0|\t1');
          INSERT INTO tenancy.operators (user_id, access, reason) VALUES ('{u9}', 'write', 'on call');
          SELECT tenancy.set_auto_assignment('{one}', '{{one.example}}', '.*@x\\.one\\.example', '{{viewer}}');
          INSERT INTO tenancy.user_profiles (user_id, first_name, time_zone) VALUES ('{u1}', 'Ann', 'Europe/London');
@@ -58,6 +65,19 @@ fn populate(admin: &mut Session) {
          INSERT INTO events SELECT date '2024-12-01' + n, CASE WHEN n % 2 = 0 THEN '{one}' ELSE '{two}' END::uuid, '{u1}', 'n'
            FROM generate_series(1, 60) n;
          INSERT INTO plain SELECT generate_series(1, 10);
+         INSERT INTO marks SELECT n, n FROM generate_series(1, 100) n;
+         INSERT INTO \"Price list\" VALUES (1, '2-two'), (2, NULL);
+         SELECT tenancy.declare_reference_table('plain');
+         -- The host's own tenants and members, in a schema whose data comes last.
+         CREATE SCHEMA zoo;
+         CREATE TABLE zoo.orgs (id bigint PRIMARY KEY, name text);
+         CREATE TABLE zoo.crew (org bigint REFERENCES zoo.orgs ON DELETE CASCADE, who uuid, role text, active boolean);
+         SELECT tenancy.attach_tenants('zoo.orgs', name_column => 'name');
+         SELECT tenancy.attach_members('zoo.crew', 'org', 'who', '{{viewer}}', 'role', 'active');
+         INSERT INTO zoo.orgs VALUES (11, 'Lions'), (12, 'Bears'), (13, 'Bears');
+         INSERT INTO zoo.crew VALUES (11, '{u7}', 'editor', true), (11, '{u7}', NULL, true), (12, '{u7}', 'chief', false), (12, '{u8}', NULL, true);
+         SELECT tenancy.grant_role(id, '{u8}', 'chief') FROM tenancy.tenants WHERE key = '12';
+         SELECT tenancy.revoke_role(id, '{u7}', 'viewer') FROM tenancy.tenants WHERE key = '11';
          CREATE TABLE probes AS SELECT 'tenant' AS kind, id, NULL AS name FROM tenancy.tenants
          UNION ALL SELECT 'permission', NULL, name FROM tenancy.permissions
          UNION ALL SELECT 'role', NULL, name FROM tenancy.roles",
@@ -65,6 +85,8 @@ fn populate(admin: &mut Session) {
         u2 = user(2),
         u3 = user(3),
         u4 = user(4),
+        u7 = user(7),
+        u8 = user(8),
         u9 = user(9),
     ));
 }
@@ -166,6 +188,26 @@ fn assert_restored(database: &str, triggers_as_before: bool) {
     assert_same("defences", after, before);
     assert_answers(&mut restored);
     assert_protected(database);
+    assert_attached(&mut restored);
+}
+
+/// The host's rows go on being tenants and members, with nothing to mend; undone again.
+fn assert_attached(restored: &mut Session) {
+    let members = "SELECT string_agg(key || ' ' || coalesce(right(user_id::text, 1), '-'), ', ' ORDER BY key, user_id)
+                     FROM tenancy.tenants t LEFT JOIN tenancy.members m ON m.tenant_id = t.id WHERE key LIKE '1_'";
+    for again in [
+        "SELECT tenancy.attach_tenants('zoo.orgs', name_column => 'name')",
+        "SELECT tenancy.attach_members('zoo.crew', 'org', 'who', '{viewer}', 'role', 'active')",
+    ] {
+        assert_eq!(restored.text(again), "f", "{again}");
+    }
+    restored.run(&format!(
+        "BEGIN; INSERT INTO zoo.orgs VALUES (14); INSERT INTO zoo.crew VALUES (14, '{}')",
+        user(7)
+    ));
+    restored.run("DELETE FROM zoo.orgs WHERE id = 12");
+    assert_eq!(restored.text(members), "11 7, 13 -, 14 7");
+    restored.run("ROLLBACK");
 }
 
 /// Every user's answers are those of the tables.
@@ -211,6 +253,12 @@ fn assert_protected(database: &str) {
     assert_eq!(chosen(3, 2, "SELECT count(DISTINCT tenant_id) FROM events"), "0", "no permission on events");
     let moved = format!("UPDATE docs SET tenant_id = '{}'", tenant(2));
     assert!(["42501", "23514"].contains(&chosen(1, 1, &moved).as_str()));
+    assert_eq!(chosen(2, 1, "SELECT count(*) || ' ' || count(DISTINCT tenant_id) FROM marks"), "50 1");
+    let mark = |doc| format!("INSERT INTO marks (id, doc_id) VALUES (1000, {doc}) RETURNING tenant_id");
+    assert_eq!(chosen(2, 1, &mark(2)), tenant(1).to_string(), "the tenant of the document");
+    assert_eq!(chosen(2, 1, &mark(1)), "23503", "another's document");
+    assert_eq!(chosen(2, 1, "SELECT string_agg(id::text, ' ') FROM \"Price list\""), "2", "what is shared");
+    assert_eq!(chosen(1, 2, "SELECT count(*) FROM \"Price list\""), "1", "and no permission for the rest");
     let mut admin = CLUSTER.connect(database);
     for statement in PROTECTION {
         assert_eq!(admin.text(statement), "f", "there is nothing left to do: {statement}");

@@ -56,7 +56,7 @@ fn key(column: &str, tenant: u32) -> String {
     match column {
         "n" | "i" => tenant.to_string(),
         _ if tenant.is_multiple_of(2) => format!("'ACME{}'", tenant / 2),
-        _ => format!("'acme{}'", (tenant + 1) / 2),
+        _ => format!("'acme{}'", tenant.div_ceil(2)),
     }
 }
 
@@ -109,7 +109,11 @@ impl World {
             let column = self.random.pick(&COLUMNS);
             let edit = self.random.once_in(2);
             self.policies[nth] = (column, edit);
-            let asks = if edit { format!("has_permission({column}, 'docs.edit')") } else { format!("is_member({column})") };
+            let asks = if edit {
+                format!("has_permission({column}, 'docs.edit')")
+            } else {
+                format!("is_member({column})")
+            };
             self.session.run(&format!(
                 "DROP POLICY IF EXISTS p ON {table}; CREATE POLICY p ON {table} USING (tenancy.{asks});
                  DROP INDEX IF EXISTS {table}_1, {table}_2, {table}_3"
@@ -132,7 +136,11 @@ impl World {
         let grant = [None, Some(false), Some(true)][self.number(3) as usize];
         let mut sql = String::new();
         for tenant in [tenant(at), tenant(100 + at)] {
-            let _ = write!(sql, "DELETE FROM tenancy.members WHERE tenant_id = '{tenant}' AND user_id = '{}';", user(who));
+            let _ = write!(
+                sql,
+                "DELETE FROM tenancy.members WHERE tenant_id = '{tenant}' AND user_id = '{}';",
+                user(who)
+            );
             if let Some(edits) = grant {
                 let roles = if edits { "{editor}" } else { "{}" };
                 let _ = write!(sql, "SELECT tenancy.add_member('{tenant}', '{}', '{roles}');", user(who));
@@ -148,7 +156,8 @@ impl World {
             Some(edits) => edits || !edit,
             None => false,
         });
-        let (none, collate) = if TEXTS.contains(&column) { ("'nobody'", " COLLATE \"C\"") } else { ("0", "") };
+        let (none, collate) =
+            if TEXTS.contains(&column) { ("'nobody'", " COLLATE \"C\"") } else { ("0", "") };
         let list = held.fold(none.to_owned(), |list, n| list + "," + &key(column, n));
         format!("{table}.{column}{collate} IN ({list})")
     }
@@ -180,7 +189,8 @@ impl World {
             // The set by hand, under collations that make more equal: it vouches for nothing.
             6 => {
                 let column = self.random.pick(&TEXTS);
-                let list = self.admitted("x", column, who, false).replace(&format!("x.{column} COLLATE \"C\""), "");
+                let list =
+                    self.admitted("x", column, who, false).replace(&format!("x.{column} COLLATE \"C\""), "");
                 Twice {
                     ours: format!("{table}.{column} COLLATE nd = ANY (tenancy.tenant_ids(NULL::text))"),
                     plain: format!("{table}.{column} COLLATE nd {list}"),
@@ -189,7 +199,10 @@ impl World {
             7 => {
                 let list = self.admitted(table, column, who, false);
                 let exact = if set == "text" { " COLLATE \"C\"" } else { "" };
-                Twice { ours: format!("{table}.{column}{exact} = ANY (tenancy.tenant_ids(NULL::{set}))"), plain: list }
+                Twice {
+                    ours: format!("{table}.{column}{exact} = ANY (tenancy.tenant_ids(NULL::{set}))"),
+                    plain: list,
+                }
             }
             n => {
                 let (one, other) = (self.predicate(table, who, 1), self.predicate(table, who, 1));
@@ -212,11 +225,18 @@ impl World {
             false => String::new(),
         };
         let column = self.random.pick(&COLUMNS);
-        let order = self.random.pick(&["k, x.id, z", "x.?, x.id, z", "k, x.?, x.id, z", "k DESC, x.? DESC, x.id DESC, z"]);
+        let order = self.random.pick(&[
+            "k, x.id, z",
+            "x.?, x.id, z",
+            "k, x.?, x.id, z",
+            "k DESC, x.? DESC, x.id DESC, z",
+        ]);
         let shape = self.random.pick(&SHAPES);
         let fill = |a: &str, b: &str, on_a: &str, on_b: &str| {
-            let body = shape.replace("{a}", a).replace("{b}", b).replace("{on_a}", on_a).replace("{on_b}", on_b);
-            format!("WITH x AS ({body}) SELECT x.id, z, x.n, x.t, k FROM x ORDER BY {order} {limit}").replace('?', column)
+            let body =
+                shape.replace("{a}", a).replace("{b}", b).replace("{on_a}", on_a).replace("{on_b}", on_b);
+            format!("WITH x AS ({body}) SELECT x.id, z, x.n, x.t, k FROM x ORDER BY {order} {limit}")
+                .replace('?', column)
         };
         let [a, b] = [0, 1].map(|nth| {
             let (column, edit) = self.policies[nth];
@@ -245,8 +265,16 @@ impl World {
                 act(who)
             ),
         };
-        let answered = self.session.try_rows(&format!("{start} {run}")).map_err(|error| explain(&error)).expect(&query.ours);
-        let plan = self.session.rows(&format!("ROLLBACK; DEALLOCATE ALL; {start} {}; EXPLAIN {}", act(who), query.ours));
+        let answered = self
+            .session
+            .try_rows(&format!("{start} {run}"))
+            .map_err(|error| explain(&error))
+            .expect(&query.ours);
+        let plan = self.session.rows(&format!(
+            "ROLLBACK; DEALLOCATE ALL; {start} {}; EXPLAIN {}",
+            act(who),
+            query.ours
+        ));
         self.searched += u32::from(format!("{plan:?}").contains("= ANY (tenancy.tenant_ids"));
         self.session.run("ROLLBACK");
         let expected = self.session.rows(&query.plain);

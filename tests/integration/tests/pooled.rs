@@ -205,3 +205,89 @@ fn within_its_transaction_a_plain_set_counts() {
     assert_eq!(identity(&mut second), NOBODY);
     assert_eq!(identity(&mut first), NOBODY, "nor does the first keep it");
 }
+
+/// Every way to call `set_identity` or `enter_tenant` and end the transaction; `{}` is the call.
+const CALLS: &[(&str, &[&str])] = &[
+    ("in a transaction", &["BEGIN", "SELECT {}", "COMMIT"]),
+    ("in autocommit", &["SELECT {}"]),
+    ("beside a query in one message", &["SELECT {}; SELECT 1"]),
+    ("in a read-only transaction", &["BEGIN READ ONLY", "SELECT {}", "COMMIT"]),
+    ("twice", &["BEGIN", "SELECT {}", "SELECT {}", "COMMIT"]),
+    ("in a released savepoint", &["BEGIN", "SAVEPOINT s", "SELECT {}", "RELEASE s", "COMMIT"]),
+    (
+        "before a savepoint rolled back to",
+        &["BEGIN", "SELECT {}", "SAVEPOINT s", "SELECT 1", "ROLLBACK TO s", "COMMIT"],
+    ),
+    ("in a rolled back transaction", &["BEGIN", "SELECT {}", "ROLLBACK"]),
+    ("and COMMIT AND CHAIN", &["BEGIN", "SELECT {}", "COMMIT AND CHAIN", "COMMIT"]),
+    ("in a DO block", &["DO $$ BEGIN PERFORM {}; END $$"]),
+    ("before a COMMIT inside a DO block", &["DO $$ BEGIN PERFORM {}; COMMIT; END $$"]),
+    ("after a COMMIT inside a DO block", &["DO $$ BEGIN COMMIT; PERFORM {}; END $$"]),
+    (
+        "in a prepared transaction",
+        &[
+            "BEGIN",
+            "SELECT {}",
+            "SELECT pg_current_xact_id()",
+            "PREPARE TRANSACTION 'x'",
+            "COMMIT PREPARED 'x'",
+        ],
+    ),
+    ("then a failed commit", &["BEGIN", "SELECT {}", "INSERT INTO deferred VALUES (1), (1)", "COMMIT"]),
+    ("then an error", &["BEGIN", "SELECT {}", "SELECT 1 / 0", "COMMIT"]),
+    (
+        "with a cursor held",
+        &["BEGIN", "SELECT {}", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "COMMIT", "CLOSE c"],
+    ),
+    ("by a prepared statement", &["PREPARE p AS SELECT {}", "BEGIN", "EXECUTE p", "COMMIT", "DEALLOCATE p"]),
+];
+
+#[test]
+fn an_identity_that_one_client_stated_is_nobodys_for_the_next() {
+    let _alone = alone();
+    let mut admin = prepare("stated");
+    admin.run(
+        "SELECT tenancy.trust_caller('authenticator'), tenancy.allow_database_role('authenticator', '{viewer}')",
+    );
+    let (mut first, mut second) = clients("stated");
+    let stated = format!("tenancy.set_identity('{}', '{}')", user(VICTIM), tenant(2));
+    for call in [stated, format!("tenancy.enter_tenant('{}')", tenant(2))] {
+        first.run("BEGIN");
+        first.run(&format!("SELECT {call}"));
+        assert_eq!(first.text("SELECT tenancy.current_tenant_id()"), tenant(2).to_string(), "{call} works");
+        first.run("COMMIT");
+        for (name, messages) in CALLS {
+            for message in *messages {
+                let _ = first.try_rows(&message.replace("{}", &call));
+            }
+            for client in [&mut second, &mut first] {
+                assert_eq!(identity(client), NOBODY, "{call} {name}");
+                assert_eq!(client.value("SELECT tenancy.current_actor()"), None, "{call} {name}");
+            }
+        }
+    }
+    // The second client's own identity is not the first's, and a claim beside a stated identity is not read.
+    first.run(&format!("BEGIN; SELECT tenancy.set_identity('{}')", user(VICTIM)));
+    first.run("COMMIT");
+    assert_eq!(second.request(user(2), "SELECT tenancy.current_user_id()"), Some(user(2).to_string()));
+}
+
+#[test]
+fn a_statement_prepared_under_one_stated_identity_answers_for_the_next() {
+    let _alone = alone();
+    prepare("restated").run("SELECT tenancy.trust_caller('authenticator')");
+    let (mut first, mut second) = clients("restated");
+    first.run("PREPARE mine AS SELECT tenancy.has_permission('docs.update'), tenancy.current_user_id()");
+    let ask = |client: &mut Session, who| {
+        client.run("BEGIN");
+        client.run(&format!("SELECT tenancy.set_identity('{}')", user(who)));
+        let row = client.rows("EXECUTE mine").remove(0);
+        client.run("COMMIT");
+        row
+    };
+    for _ in 0..7 {
+        assert_eq!(ask(&mut first, 2)[1], Some(user(2).to_string()));
+        assert_eq!(ask(&mut second, 1)[1], Some(user(1).to_string()));
+        assert_eq!(second.rows("EXECUTE mine"), [[Some("f".to_owned()), None]]);
+    }
+}

@@ -18,6 +18,9 @@ BEGIN
         WHEN 'manager' THEN PERFORM tenancy.act_as('e1100000-0000-0000-0000-000000000001');
         WHEN 'stranger' THEN PERFORM tenancy.act_as('e1100000-0000-0000-0000-000000000002');
         WHEN 'anon' THEN PERFORM set_config('role', 'anon', true);
+        WHEN 'job' THEN
+            PERFORM tenancy.allow_database_role('anon', '{err_role}');
+            PERFORM set_config('role', 'anon', true);
         WHEN 'executor' THEN
             GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tenancy TO anon;
             PERFORM set_config('role', 'anon', true);
@@ -54,6 +57,9 @@ SELECT pg_temp.raised(actor, command) FROM (VALUES
     ('administrator', $$SELECT tenancy.create_tenant('errors')$$), ('administrator', $$SELECT tenancy.create_permission('err.read')$$), ('administrator', $$SELECT tenancy.create_role('err_role')$$), ('administrator', $$SELECT tenancy.create_group($T, 'err group')$$),
     ('administrator', $$SELECT tenancy.create_role('err_role', tenant => $T)$$), ('administrator', $$SELECT tenancy.create_role('err own')$$),
     ('administrator', $$SELECT tenancy.add_inheritance('err_role', 'err_role')$$),
+    ('manager', $$SELECT tenancy.enter_tenant($T)$$), ('manager', $$SELECT tenancy.set_identity(tenancy.current_user_id())$$), ('administrator', $$SELECT tenancy.set_identity(NULL::uuid)$$), ('administrator', $$SELECT tenancy.set_identity('17')$$),
+    ('administrator', $$SELECT tenancy.map_subject('')$$), ('administrator', $$SELECT tenancy.allow_database_role('anon', '{}')$$), ('administrator', $$SELECT tenancy.allow_database_role('anon', '{err own}')$$), ('administrator', $$SELECT tenancy.allow_database_role('anon', '{err none}')$$),
+    ('job', $$SELECT tenancy.enter_tenant('')$$), ('job', $$SELECT tenancy.enter_tenant('err none')$$), ('job', $$SELECT tenancy.enter_tenant($S)$$), ('administrator', $$SELECT set_config('tenancy.subject_format', 'mapped', true), tenancy.act_as('e1100000-0000-0000-0000-000000000009')$$),
     ('manager', $$SELECT tenancy.add_member($S, 'e1100000-0000-0000-0000-000000000002')$$), ('administrator', $$UPDATE tenancy.tenants SET id = gen_random_uuid() WHERE slug = 'errors'$$),
     ('manager', $$SELECT tenancy.set_auto_assignment($T, '{gmail.com}')$$), ('administrator', $$SELECT tenancy.set_auto_assignment($T, '{com}')$$), ('administrator', $$SELECT tenancy.set_auto_assignment($T, email_pattern => '(')$$),
     ('administrator', $$SELECT tenancy.set_auto_assignment($T, NULL)$$), ('administrator', $$SELECT tenancy.set_auto_assignment($T, array_fill('a.b'::text, '{101}'))$$), ('administrator', $$SELECT tenancy.assign_users()$$),

@@ -18,6 +18,8 @@ INSERT INTO tenancy.operators (user_id, access) VALUES ('3a700000-0000-0000-0000
 INSERT INTO tenancy.active_tenants (user_id, tenant_id)
 VALUES ('3a700000-0000-0000-0000-000000000001', :a), ('3a700000-0000-0000-0000-000000000002', :a), ('3a700000-0000-0000-0000-000000000004', :b);
 INSERT INTO tenancy.user_profiles (user_id) SELECT ('3a700000-0000-0000-0000-00000000000' || n)::uuid FROM generate_series(1, 4) n;
+INSERT INTO tenancy.subjects (subject, user_id) VALUES ('matrix', '3a700000-0000-0000-0000-000000000001');
+INSERT INTO tenancy.database_role_roles (db_role, role_id) VALUES ('anon', '3a700000-0000-0000-0000-000000000013'), ('authenticated', '3a700000-0000-0000-0000-000000000013');
 
 -- For SELECT a condition that tells the rows of tenant a; for the rest the command, on rows of tenant a that
 -- are not the actor's own.
@@ -77,9 +79,17 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('active_tenants', 'SELECT', 'members.read', $$tenant_id = $A$$), ('active_tenants', 'INSERT', 'members.assign', $$INSERT INTO tenancy.active_tenants (user_id, tenant_id) VALUES ('@03', $A)$$),
     ('active_tenants', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = tenant_id WHERE user_id = '@04'$$), ('active_tenants', 'DELETE', 'members.assign', $$DELETE FROM tenancy.active_tenants WHERE user_id = '@04'$$),
     ('active_tenants, his own row', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = $A WHERE user_id = tenancy.current_user_id()$$),
+    ('attached_tables', 'SELECT', 'tenant.edit', $$true$$), ('attached_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.attached_tables (kind, relation, columns) VALUES ('tenants', 'pg_class', '{}')$$),
+    ('attached_tenants', 'SELECT', 'tenant.edit', $$true$$), ('attached_tenants', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.attached_tenants VALUES ($A)$$),
+    ('attached_members', 'SELECT', 'members.assign', $$true$$), ('attached_members', 'INSERT', 'members.assign', $$INSERT INTO tenancy.attached_members (tenant_id, user_id, made, active) VALUES ($A, '@03', true, true)$$),
+    ('reference_tables', 'SELECT', 'tenant.edit', $$true$$), ('reference_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.reference_tables (table_id) VALUES ('pg_class')$$),
     ('users_table', 'SELECT', 'tenant.edit', $$true$$), ('users_table', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.users_table (relation, id_column) VALUES ('pg_class', 'oid')$$),
     ('claims_queue', 'SELECT', 'tenant.edit', $$true$$), ('claims_queue', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.claims_queue (kind) VALUES ('everybody')$$),
     ('sync_failures', 'SELECT', 'tenant.edit', $$true$$), ('sync_failures', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.sync_failures (what, sqlstate, message) VALUES ('x', 'x', 'x')$$),
+    ('subjects', 'SELECT', 'members.assign', $$true$$), ('subjects', 'INSERT', 'members.assign', $$INSERT INTO tenancy.subjects (subject, user_id) VALUES ('x', '@01')$$),
+    ('subjects', 'UPDATE', 'members.assign', $$UPDATE tenancy.subjects SET user_id = '@01' WHERE subject = 'matrix'$$), ('subjects', 'DELETE', 'members.assign', $$DELETE FROM tenancy.subjects WHERE subject = 'matrix'$$),
+    ('database_role_roles', 'SELECT', 'roles.edit', $$db_role = 'anon'::regrole$$), ('database_role_roles', 'INSERT', 'roles.edit', $$INSERT INTO tenancy.database_role_roles (db_role, role_id) SELECT 'anon', id FROM tenancy.roles WHERE name = 'mx_plain'$$),
+    ('database_role_roles', 'UPDATE', 'roles.edit', $$UPDATE tenancy.database_role_roles SET allowed_at = now()$$), ('database_role_roles', 'DELETE', 'roles.edit', $$DELETE FROM tenancy.database_role_roles$$),
     ('user_profiles', 'SELECT', 'profiles.edit', $$user_id IN ('@01', '@02', '@03')$$), ('user_profiles', 'INSERT', 'profiles.edit', $$INSERT INTO tenancy.user_profiles (user_id) VALUES ('@09')$$),
     ('user_profiles', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@03'$$), ('user_profiles', 'UPDATE', 'members.assign', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@03'$$),
     ('user_profiles', 'DELETE', 'profiles.edit', $$DELETE FROM tenancy.user_profiles WHERE user_id = '@03'$$), ('user_profiles, of another tenant', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@04'$$),
@@ -109,7 +119,7 @@ BEGIN
     IF c.command = 'SELECT' THEN
         EXECUTE format('SELECT count(*) FILTER (WHERE %s), count(*) FROM tenancy.%I', command, from_table) INTO seen, elsewhere;
         elsewhere := elsewhere - seen;
-        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'claims_queue', 'sync_failures') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
+        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'attached_tables', 'attached_tenants', 'attached_members', 'reference_tables', 'claims_queue', 'sync_failures', 'subjects') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
                        WHEN c.on_table = 'operators' AND elsewhere = 0 THEN 'own' WHEN seen < there THEN 'own'
                        WHEN elsewhere = 0 OR from_table ~ '^role' AND actor <> 'administrator' THEN 'tenant' ELSE 'all' END;
         IF from_table ~ '^role' AND actor NOT IN ('administrator', 'anon') THEN
@@ -141,6 +151,8 @@ SELECT relname FROM pg_class WHERE relnamespace = 'tenancy'::regnamespace AND re
 
 \pset tuples_only off
 DELETE FROM tenancy.operators WHERE user_id::text LIKE '3a700000%';
+DELETE FROM tenancy.subjects WHERE subject = 'matrix';
+DELETE FROM tenancy.database_role_roles;
 DELETE FROM tenancy.user_profiles WHERE user_id::text LIKE '3a700000%';
 SELECT tenancy.drop_tenant(:a), tenancy.drop_tenant(:b);
 SELECT count(*) AS roles_left FROM tenancy.roles, LATERAL (SELECT tenancy.drop_role(name, cascade => true)) d WHERE name LIKE 'mx%';

@@ -5,7 +5,7 @@ SELECT p.oid::regprocedure AS public_function, CASE p.provolatile WHEN 'i' THEN 
        CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END AS parallel, p.proisstrict AS strict, p.proleakproof AS leakproof, p.prosecdef AS definer
   FROM pg_proc p WHERE p.pronamespace = 'tenancy'::regnamespace
    AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
-   AND p.proname <> 'keep_tenant' -- a trigger function that protect_table puts on tables: protect_* tests
+   AND p.proname NOT IN ('keep_tenant', 'copy_tenant') -- trigger functions that protect_table puts on tables: protect_* tests
  ORDER BY p.oid::regprocedure::text COLLATE "C";
 -- Functions that run as the owner: each with a fixed search_path, none executable by PUBLIC.
 SELECT p.oid::regprocedure AS definer FROM pg_proc p
@@ -21,7 +21,7 @@ SELECT p.oid::regprocedure AS without_search_path FROM pg_proc p JOIN pg_languag
 SELECT count(*) AS other_leakproof FROM pg_proc p WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proleakproof
    AND p.oid::regprocedure::text <> 'tenancy.storage_tenant(text)'
    AND NOT (p.proname IN ('is_member', 'has_permission', 'has_any_permission', 'has_all_permissions', 'is_member_or_operator', 'is_active_or_operator')
-            AND p.proargtypes[0] IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'text'::regtype)
+            AND p.proargtypes[0] IN ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype, 'smallint'::regtype, 'text'::regtype)
             AND oidvectortypes(p.proargtypes) <> 'text' OR oidvectortypes(p.proargtypes) = 'text' AND p.proname = 'is_member');
 
 -- Nobody but the owner and application roles has anything.

@@ -130,6 +130,9 @@ CREATE TABLE empty ();
 SELECT tenancy.protect_table('empty', resource => 'again_docs', add_column => true, tenant_column => 'Org "x"');
 \d empty
 
+-- the options and types that docs/reference/protect_table.md must name: a unit test looks
+SELECT unnest(proargnames) AS parameter FROM pg_proc WHERE oid = 'tenancy.protect_table'::regproc;
+SELECT active AS "active tenant", type, refers_to FROM tenancy.tenant_types();
 -- policies of others: kept, or dropped
 CREATE TABLE shared (tenant_id uuid);
 CREATE POLICY everyone ON shared USING (true);

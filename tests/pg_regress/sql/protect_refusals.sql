@@ -21,7 +21,7 @@ CREATE TABLE parent (tenant_id uuid);
 CREATE TABLE child () INHERITS (parent);
 CREATE TABLE foreign_root (id int, tenant_id uuid) PARTITION BY RANGE (id);
 CREATE FOREIGN TABLE foreign_part PARTITION OF foreign_root FOR VALUES FROM (0) TO (10) SERVER refusal_server;
-CREATE TABLE big_keys (tenant_id bigint);
+CREATE TABLE small_keys (tenant_id smallint);
 CREATE DOMAIN tenant_key AS uuid;
 CREATE TABLE domain_keys (tenant_id tenant_key);
 CREATE TABLE "Odd Name" (tenant_id uuid);
@@ -48,10 +48,10 @@ REVOKE EXECUTE ON FUNCTION tenancy.protect_table, tenancy.protect_table_sql, ten
 CREATE ROLE refusal_admin;
 CREATE ROLE refusal_owner;
 DO $$ BEGIN EXECUTE format('GRANT %I TO refusal_admin', current_user); END $$;
-ALTER TABLE big_keys OWNER TO refusal_owner;
+ALTER TABLE small_keys OWNER TO refusal_owner;
 BEGIN;
 SET LOCAL ROLE refusal_admin;
-SELECT tenancy.protect_table('big_keys');
+SELECT tenancy.protect_table('small_keys');
 ROLLBACK;
 \set VERBOSITY sqlstate
 
@@ -78,7 +78,7 @@ SELECT tenancy.protect_table('child');
 SELECT tenancy.protect_table('parts_1');
 
 -- columns
-SELECT tenancy.protect_table('big_keys');
+SELECT tenancy.protect_table('small_keys');
 SELECT tenancy.protect_table('domain_keys');
 SELECT tenancy.protect_table('docs', tenant_column => 'workspace_id');
 SELECT tenancy.protect_table('docs', owner_column => 'missing');

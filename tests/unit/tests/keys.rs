@@ -26,7 +26,10 @@ fn map(memberships: Vec<Membership>) -> AccessMap {
 
 fn reads(map: &AccessMap, tenant: impl Name) -> bool {
     let question = Question::new(Topic::Permission, &map.catalogue, std::iter::once(Some(&b"docs.read"[..])));
-    assert_eq!(map.answers(&question).map(|answers| map.admits_by(tenant, answers)), Some(map.admits(tenant, &question)));
+    assert_eq!(
+        map.answers(&question).map(|answers| map.admits_by(tenant, answers)),
+        Some(map.admits(tenant, &question))
+    );
     map.admits(tenant, &question)
 }
 
@@ -35,7 +38,8 @@ fn only_the_way_postgres_writes_a_number_is_one() {
     for key in ["0", "42", "-1", "9223372036854775807", "-9223372036854775808"] {
         assert_eq!(keys::number(key).map(|number| number.to_string()).as_deref(), Some(key));
     }
-    for key in ["", "042", "+42", "-0", " 42", "42 ", "4.2", "4e2", "9223372036854775808", "acme", "\u{664}"] {
+    for key in ["", "042", "+42", "-0", " 42", "42 ", "4.2", "4e2", "9223372036854775808", "acme", "\u{664}"]
+    {
         assert_eq!(keys::number(key), None, "{key:?}");
     }
 }
@@ -47,7 +51,9 @@ fn one_tenant_and_many_are_found_by_number_text_and_id() {
         let mut all = vec![keyed(A, Some("42"), &[id(1)])];
         all.extend(others);
         let map = map(all);
-        assert!(reads(&map, 42) && reads(&map, "42") && reads(&map, &A) && reads(&map, format_id(&A).as_str()));
+        assert!(
+            reads(&map, 42) && reads(&map, "42") && reads(&map, &A) && reads(&map, format_id(&A).as_str())
+        );
         assert!(!reads(&map, 43) && !reads(&map, "43") && !reads(&map, &B));
         assert_eq!((reads(&map, "acme"), reads(&map, &C)), (many, many));
         for stranger in ["", "042", "42 ", "44", "ACME"] {
@@ -72,7 +78,9 @@ fn an_id_counts_as_text_only_as_postgres_writes_it() {
     let text = format_id(&A);
     let moved = "0a0a0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a".to_owned();
     assert_eq!((moved.len(), parse_id(&moved)), (36, Some(A)));
-    for other in [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), format!("{text} "), moved] {
+    for other in
+        [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), format!("{text} "), moved]
+    {
         assert!(!reads(&map, other.as_str()), "{other}");
     }
     assert_eq!(parse_id(&text), Some(A));
@@ -106,5 +114,7 @@ fn a_key_that_is_the_id_is_one_text() {
 fn the_active_tenant_is_recognised_by_any_of_its_names() {
     let map = map(vec![keyed(A, Some("42"), &[]), keyed(B, None, &[])]);
     assert!(42.is(&A, &map) && "42".is(&A, &map) && (&A).is(&A, &map) && format_id(&A).as_str().is(&A, &map));
-    assert!(!43.is(&A, &map) && !42.is(&B, &map) && !"".is(&B, &map) && !"42".is(&B, &map) && !(&A).is(&B, &map));
+    assert!(
+        !43.is(&A, &map) && !42.is(&B, &map) && !"".is(&B, &map) && !"42".is(&B, &map) && !(&A).is(&B, &map)
+    );
 }

@@ -84,7 +84,15 @@ fn the_tenant_is_named_by_the_first_path_that_is_present() {
 
 #[test]
 fn a_tenant_that_is_named_badly_is_named_and_the_next_path_is_not_asked() {
-    for bad in ["true", "[]", "{}", "[\"22222222-2222-2222-2222-222222222222\"]", "1.0", "1e3", "9223372036854775808"] {
+    for bad in [
+        "true",
+        "[]",
+        "{}",
+        "[\"22222222-2222-2222-2222-222222222222\"]",
+        "1.0",
+        "1e3",
+        "9223372036854775808",
+    ] {
         let json = format!(r#"{{"app_metadata":{{"tenant_id":{bad}}},"tenant_id":"{TENANT}"}}"#);
         assert_eq!(read(&json).tenant, Hint::Unreadable, "{bad}");
         assert_eq!(read(&json).tenant.id(), None, "{bad}");
@@ -193,4 +201,22 @@ fn without_paths_a_token_names_no_tenant_and_no_permission() {
     let principal = Principal::read(&token(&json), &ClaimPaths::default());
     assert_eq!((principal.user, principal.tenant), (Some(uuid(USER)), Hint::Absent));
     assert!(principal.permissions.is_empty());
+}
+
+#[test]
+fn a_subject_is_text_as_it_is_or_a_whole_number() {
+    let subject = |sub: &str| read(&format!(r#"{{"sub":{sub}}}"#)).subject;
+    for (sub, expected) in [("\"17\"", "17"), ("17", "17"), ("-17", "-17"), ("0", "0"), ("\"a|b \"", "a|b ")]
+    {
+        assert_eq!(subject(sub).as_deref(), Some(expected), "{sub}");
+    }
+    assert_eq!(subject("9223372036854775808").as_deref(), Some("9223372036854775808"));
+    assert_eq!(subject(&format!("\"{}\"", "x".repeat(1024))).map(|subject| subject.len()), Some(1024));
+    for sub in ["17.0", "1e1", "-0", "18446744073709551616", "null", "true", "[1]", "{}", "\"\""] {
+        assert_eq!(subject(sub), None, "{sub}");
+    }
+    assert_eq!(subject(&format!("\"{}\"", "x".repeat(1025))), None);
+    // A uuid is one too; whether it is a user is decided elsewhere.
+    assert_eq!(subject(&format!("\"{USER}\"")).as_deref(), Some(USER));
+    assert_eq!(read("{}").subject, None);
 }

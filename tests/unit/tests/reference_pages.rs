@@ -41,7 +41,9 @@ fn every_error_that_was_raised_is_documented_with_its_sqlstate_and_constraint() 
 
 /// The first column of a psql table that has this header.
 fn first_column(expected: &str, header: &str) -> Vec<String> {
-    let mut lines = expected.lines().skip_while(|line| !line.trim_start().starts_with(header)).skip(2);
+    // A column is as wide as its longest value.
+    let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut lines = expected.lines().skip_while(|line| !squeezed(line).starts_with(header)).skip(2);
     lines
         .by_ref()
         .take_while(|line| !line.starts_with('(') && !line.is_empty())
@@ -51,7 +53,7 @@ fn first_column(expected: &str, header: &str) -> Vec<String> {
 
 #[test]
 fn every_setting_is_documented() {
-    let settings = first_column(&read("tests/pg_regress/expected/tenant_settings.out"), "name  ");
+    let settings = first_column(&read("tests/pg_regress/expected/tenant_settings.out"), "name |");
     let page = read("docs/reference/settings.md");
     assert!(settings.len() > 10, "{settings:?}");
     for setting in settings {
@@ -69,10 +71,26 @@ fn every_function_of_everybody_and_every_table_is_documented() {
         let name = function.trim_start_matches("tenancy.").split('(').next().unwrap_or_default();
         assert!(page.contains(&format!("`{name}(")), "docs/reference/functions.md: {function}");
     }
-    let tables = first_column(&expected, "relname      | rls");
+    let tables = first_column(&expected, "relname | rls");
     let page = read("docs/reference/tables.md");
     assert!(tables.len() > 10, "{tables:?}");
     for table in tables {
         assert!(page.contains(&format!("| `{table}` |")), "docs/reference/tables.md: {table}");
+    }
+}
+
+#[test]
+fn every_option_and_type_of_protect_table_is_documented() {
+    let printed = read("tests/pg_regress/expected/protect_again.out");
+    let page = read("docs/reference/protect_table.md");
+    let parameters = first_column(&printed, "parameter");
+    assert!(parameters.len() > 10, "{parameters:?}");
+    for parameter in parameters.iter().skip(1) {
+        assert!(page.contains(&format!("| `{parameter}` |")), "docs/reference/protect_table.md: {parameter}");
+    }
+    let defaults = first_column(&printed, "active tenant");
+    assert_eq!(defaults.len(), 5, "{defaults:?}");
+    for default in defaults {
+        assert!(page.contains(&format!("`{default}`")), "docs/reference/protect_table.md: {default}");
     }
 }

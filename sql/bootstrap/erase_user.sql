@@ -1,0 +1,93 @@
+-- A user who is to be forgotten. What names him goes, and where a row must say who made it, it says a pseudonym that
+-- nothing else leads to.
+
+-- Owner columns of protected tables. keyed: the foreign key, if any, that lets no pseudonym in.
+CREATE FUNCTION tenancy.owner_columns() RETURNS TABLE (relation regclass, column_name text, required boolean, keyed text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT p.table_id, a.attname::text,
+           -- Partitions and children may be stricter than the table named in protect_table.
+           EXISTS (SELECT FROM tenancy.covered_relations(p.table_id) r
+                     JOIN pg_attribute b ON b.attrelid = r.relation AND b.attname = a.attname AND b.attnotnull),
+           (SELECT min(format('%I on %s', c.conname, c.conrelid::regclass)) FROM tenancy.covered_relations(p.table_id) r
+              JOIN pg_attribute b ON b.attrelid = r.relation AND b.attname = a.attname
+              JOIN pg_constraint c ON c.conrelid = r.relation AND c.contype = 'f' AND b.attnum = ANY (c.conkey))
+      FROM tenancy.protected_tables p
+      JOIN pg_class t ON t.oid = p.table_id
+      JOIN pg_attribute a ON a.attrelid = p.table_id AND a.attname = p.options ->> 'owner_column' AND NOT a.attisdropped
+     WHERE p.table_id = p.root_id AND a.atttypid = 'uuid'::regtype
+     ORDER BY p.table_id::text COLLATE "C";
+    END;
+COMMENT ON FUNCTION tenancy.owner_columns() IS 'Administrators only: owner columns of protected tables, whether they may be NULL, and a foreign key on them';
+
+CREATE FUNCTION tenancy.erase_user(user_id uuid) RETURNS uuid
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    pseudonym uuid := gen_random_uuid();
+    item record;
+    affected bigint;
+    changes bigint := 0;
+    held boolean;
+    attached tenancy.attached_tables;
+BEGIN
+    IF NOT tenancy.is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to erase a user' USING ERRCODE = '42501', HINT = 'Only administrators may.';
+    END IF;
+    IF user_id IS NULL OR user_id = tenancy.nil() THEN
+        RAISE EXCEPTION 'user_id must be a user''s id' USING ERRCODE = '22023';
+    END IF;
+    FOR item IN SELECT * FROM tenancy.owner_columns() LOOP
+        IF row_security_active(item.relation) THEN
+            RAISE EXCEPTION 'permission denied to erase a user: row-level security hides rows' USING ERRCODE = '42501',
+                DETAIL = format('Of table %s.', item.relation), HINT = 'A superuser or a role with BYPASSRLS may.';
+        END IF;
+        CONTINUE WHEN item.keyed IS NULL OR NOT item.required;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = $1)', item.relation, item.column_name) INTO held USING user_id;
+        IF held THEN
+            RAISE EXCEPTION 'table % cannot forget the user', item.relation USING ERRCODE = '2BP01',
+                DETAIL = format('Column "%s" is NOT NULL and has foreign key %s, which lets no pseudonym in.', item.column_name, item.keyed),
+                HINT = 'Give his rows to another user first, or drop NOT NULL or the foreign key.';
+        END IF;
+    END LOOP;
+    -- This may take long and waits for nobody but who writes the same rows.
+    FOR item IN SELECT * FROM tenancy.owner_columns() LOOP
+        EXECUTE format('UPDATE %s SET %I = $2 WHERE %2$I = $1', item.relation, item.column_name)
+          USING user_id, CASE WHEN item.keyed IS NULL THEN pseudonym END;
+        GET DIAGNOSTICS affected = ROW_COUNT;
+        changes := changes + affected;
+    END LOOP;
+    SELECT a.* INTO attached FROM tenancy.attached_tables a JOIN pg_class c ON c.oid = a.relation WHERE a.kind = 'members';
+    IF FOUND THEN
+        EXECUTE format('DELETE FROM ONLY %s h WHERE %s', attached.relation,
+                       CASE WHEN tenancy.attached_type(attached, 'user') = 'uuid'::regtype THEN format('h.%I = $1', attached.columns ->> 'user')
+                            ELSE format('h.%I::text IN (SELECT s.subject FROM tenancy.subjects s WHERE s.user_id = $1)', attached.columns ->> 'user') END)
+          USING user_id;
+        GET DIAGNOSTICS affected = ROW_COUNT;
+        changes := changes + affected;
+    END IF;
+    -- Who is being made a member, or grants something, at this moment would be overlooked.
+    LOCK TABLE tenancy.members, tenancy.member_roles, tenancy.operators IN SHARE ROW EXCLUSIVE MODE;
+    FOR item IN SELECT v.statement FROM unnest(ARRAY[
+        'DELETE FROM tenancy.members x WHERE x.user_id = $1',
+        'DELETE FROM tenancy.operators x WHERE x.user_id = $1',
+        'DELETE FROM tenancy.user_profiles x WHERE x.user_id = $1',
+        'DELETE FROM tenancy.subjects x WHERE x.user_id = $1',
+        'DELETE FROM tenancy.sync_failures x WHERE x.user_id = $1 OR position($1::text IN x.message) > 0',
+        'UPDATE tenancy.claims_queue x SET user_ids = array_remove(x.user_ids, $1) WHERE x.user_ids @> ARRAY[$1]',
+        'UPDATE tenancy.claims_queue x SET after_user = NULL WHERE x.after_user = $1']) v (statement) LOOP
+        EXECUTE item.statement USING user_id;
+        GET DIAGNOSTICS affected = ROW_COUNT;
+        changes := changes + affected;
+    END LOOP;
+    FOR item IN SELECT v.statement FROM unnest(ARRAY[
+        'UPDATE tenancy.member_roles x SET granted_by = $2 WHERE x.granted_by = $1',
+        'UPDATE tenancy.operators x SET granted_by = $2 WHERE x.granted_by = $1']) v (statement) LOOP
+        EXECUTE item.statement USING user_id, pseudonym;
+        GET DIAGNOSTICS affected = ROW_COUNT;
+        changes := changes + affected;
+    END LOOP;
+    RETURN CASE WHEN changes > 0 THEN pseudonym END;
+END
+$$;
+COMMENT ON FUNCTION tenancy.erase_user(uuid) IS 'Administrators only: forgets a user: his memberships with all they hold, profile, chosen tenant, operator row and subjects go, his rows in the attached table of members too, and who granted something, and owner columns of protected tables, become a pseudonym, or NULL where a foreign key lets none in. The host''s users table is the host''s. Returns the pseudonym, NULL if nothing named him. Errors: 42501 not an administrator, or row-level security hides rows; 22023 no user id; 2BP01 an owner column is NOT NULL and has a foreign key';

@@ -1,0 +1,142 @@
+-- What fills the tenant column of the rows that are there, and whether the rows can be protected.
+
+CREATE FUNCTION tenancy.constant_pattern() RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURN '^\(''[^''\\]*''::[a-z ]+\)$';
+COMMENT ON FUNCTION tenancy.constant_pattern() IS 'Administrators only: a pattern of expressions that are one value for all rows';
+
+-- Rows without a tenant, unless these are shared already: then they are meant to be so.
+CREATE FUNCTION tenancy.lacks_tenants(root regclass, options jsonb) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN EXISTS (SELECT FROM tenancy.covered_relations(root) r
+                    WHERE NOT tenancy.column_is_filled(r.relation, options ->> 'tenant_column'))
+           AND NOT EXISTS (SELECT FROM tenancy.protected_tables p
+                            WHERE p.table_id = root AND p.options ->> 'tenant_column' = lacks_tenants.options ->> 'tenant_column'
+                              AND p.options ->> 'shared' IS NOT NULL AND lacks_tenants.options ->> 'shared' IS NOT NULL);
+COMMENT ON FUNCTION tenancy.lacks_tenants(regclass, jsonb) IS 'Administrators only: whether nothing vouches for every row having a tenant';
+
+-- Postgres's own words about an expression are the detail. Only one query is let through.
+CREATE FUNCTION tenancy.count_backfill(root regclass, query text, OUT without bigint, OUT unknown bigint)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    result refcursor;
+BEGIN
+    OPEN result FOR EXECUTE query;
+    FETCH result INTO without, unknown;
+    CLOSE result;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE;
+    WHEN syntax_error_or_access_rule_violation OR data_exception OR cardinality_violation OR feature_not_supported OR
+         invalid_cursor_definition OR plpgsql_error THEN
+        RAISE EXCEPTION 'invalid backfill for table %', root USING ERRCODE = '22023', DETAIL = SQLERRM,
+            HINT = 'Pass a tenant''s id, or an expression over the row that can be cast to the column''s type; names outside pg_catalog with their schema.';
+END
+$$;
+COMMENT ON FUNCTION tenancy.count_backfill(regclass, text) IS 'Administrators only: executes a query that evaluates a backfill. Errors: 22023 with Postgres''s message as detail';
+
+-- As SQL over a row of the table, in the tenant column's type; NULL if there is nothing to fill or to fill with.
+CREATE FUNCTION tenancy.backfill_expression(root regclass, options jsonb, backfill text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    type text := tenancy.tenant_type(options);
+    reference text := tenancy.tenant_reference(options);
+    tenant uuid;
+    value text;
+    expression text;
+BEGIN
+    IF NOT tenancy.lacks_tenants(root, options) THEN
+        RETURN NULL;
+    END IF;
+    BEGIN
+        tenant := backfill::uuid;
+    EXCEPTION WHEN invalid_text_representation THEN
+        tenant := NULL;
+    END;
+    IF tenant IS NOT NULL THEN
+        SELECT to_jsonb(t) ->> reference INTO value FROM tenancy.tenants t WHERE t.id = tenant;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'tenant to backfill with does not exist' USING ERRCODE = '42704',
+                HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
+        ELSIF value IS NULL THEN
+            RAISE EXCEPTION 'tenant to backfill with has no key of type %', type USING ERRCODE = '22023',
+                HINT = 'UPDATE tenancy.tenants SET key = ... gives it one.';
+        END IF;
+        expression := format('(%L::%s)', value, type);
+    ELSIF backfill IS NOT NULL THEN
+        -- The line feed ends a comment.
+        expression := format(E'((%s\n)::%s)', backfill, type);
+    END IF;
+    IF options ->> 'backfill_from' IS NOT NULL THEN
+        expression := format('(coalesce((%s), %s)::%s)',
+                             (SELECT tenancy.referenced_tenant(root, options, quote_ident(c.relname)) FROM pg_class c WHERE c.oid = root),
+                             coalesce(expression, 'NULL'), type);
+    END IF;
+    IF expression IS NOT NULL THEN
+        -- WHERE takes what UPDATE takes: no aggregates, no sets.
+        PERFORM tenancy.count_backfill(root, format('SELECT 0::bigint, 0::bigint FROM %s WHERE %s IS NULL LIMIT 0', root, expression));
+    END IF;
+    RETURN expression;
+END
+$$;
+COMMENT ON FUNCTION tenancy.backfill_expression(regclass, jsonb, text) IS 'Administrators only: what the rows without a tenant are filled with, as SQL. Errors: 42704 no such tenant; 22023 a tenant without such a key, or no expression over the row';
+
+-- Reads the rows, unless constraints vouch for them. row_security is off, so that rows hidden from a forced owner are an
+-- error and not overlooked.
+CREATE FUNCTION tenancy.check_rows(root regclass, options jsonb, backfill text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    tenant_column text := options ->> 'tenant_column';
+    reference text := tenancy.tenant_reference(options);
+    missing boolean := tenancy.column_number(root, tenant_column) IS NULL;
+    rows_to_fill text := format(CASE WHEN missing THEN 'SELECT %s AS tenant FROM %s OFFSET 0'
+                                     ELSE 'SELECT %s AS tenant FROM %s WHERE %I IS NULL OFFSET 0' END,
+                                coalesce(backfill, 'NULL::' || tenancy.tenant_type(options)), root, tenant_column);
+    without bigint := 0;
+    unknown bigint := 0;
+    unfilled boolean;
+    names text;
+BEGIN
+    IF options ->> 'existing_policies' IS NULL
+       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root) THEN
+        SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
+        IF names IS NOT NULL THEN
+            RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',
+                DETAIL = format('What they allow would be allowed beside the permissions, inside a tenant: %s.', names),
+                HINT = format('Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them. SELECT * FROM tenancy.existing_policies(%L) says what each lets through.', root);
+        END IF;
+    END IF;
+    -- A constant was looked up already.
+    IF tenancy.lacks_tenants(root, options) AND (backfill !~ tenancy.constant_pattern()) IS NOT FALSE THEN
+        SELECT c.* INTO without, unknown FROM tenancy.count_backfill(root, format(
+            'SELECT count(*) FILTER (WHERE r.tenant IS NULL), count(*) FILTER (WHERE r.tenant IS NOT NULL AND t.id IS NULL)'
+            ' FROM (%s) r LEFT JOIN tenancy.tenants t ON t.%I = r.tenant', rows_to_fill, reference)) c;
+    END IF;
+    IF without > 0 AND options ->> 'shared' IS NULL THEN
+        IF backfill IS NOT NULL THEN
+            RAISE EXCEPTION 'backfill gives no tenant to % row(s) of table %', without, root USING ERRCODE = '22023',
+                HINT = 'Fill the column of these rows first, or choose an expression that is not null.';
+        END IF;
+        RAISE EXCEPTION 'table % has % row(s) without a tenant', root, without USING ERRCODE = '22023',
+            HINT = CASE WHEN EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'shared' IS NOT NULL)
+                        THEN 'They are shared rows: keep shared => ''read'', delete them, or name the tenant they are to belong to with backfill => ''...''.'
+                        ELSE 'Name the tenant they belong to with backfill => ''...'', or fill the column first.' END;
+    END IF;
+    unfilled := unknown > 0;
+    IF NOT unfilled AND NOT missing
+       AND EXISTS (SELECT FROM tenancy.covered_relations(root) r
+                    WHERE NOT EXISTS (SELECT FROM tenancy.tenant_foreign_key(r.relation, tenant_column) k WHERE k.valid)) THEN
+        EXECUTE format('SELECT count(*) FROM %1$s r WHERE r.%2$I IS NOT NULL
+                           AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.%3$I = r.%2$I)', root, tenant_column, reference)
+           INTO unknown;
+    END IF;
+    IF unknown > 0 THEN
+        RAISE EXCEPTION 'table % has % row(s) of tenants that do not exist', root, unknown USING ERRCODE = '55000',
+            DETAIL = format(CASE WHEN unfilled THEN 'The backfill names tenants that are not in tenancy.tenants.'
+                                 ELSE 'Column "%s" names tenants that are not in tenancy.tenants.' END, tenant_column),
+            HINT = CASE reference WHEN 'id' THEN 'Insert the tenants with these ids, or correct the rows.'
+                                  ELSE 'Create the tenants, with SELECT tenancy.create_tenant(slug, name, key => ''...''), or correct the rows.' END;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_rows(regclass, jsonb, text) IS 'Administrators only: 55000 for unknown permissive policies or rows of unknown tenants; 22023 for rows that are left without a tenant';

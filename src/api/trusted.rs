@@ -1,0 +1,104 @@
+//! Identities that trusted callers state for their transaction, and jobs that work in a tenant without a user.
+
+use crate::cache;
+use crate::claims::principal::LONGEST_SUBJECT;
+use crate::claims::stated::Stated;
+use crate::error::Error;
+use crate::pg::call::{Call, LONGEST_NAME};
+use crate::pg::function::{Reply, export, nothing};
+use crate::pg::{role, xact};
+use crate::rbac::grants::TenantStatus;
+use crate::rbac::{Id, format_id, parse_id};
+use crate::settings;
+use pgrx::prelude::*;
+use std::ffi::CString;
+
+// Who may call the first two is asked of their privileges (trust_caller), and of the table by the others.
+export! {
+    pg_finfo_tenancy_set_identity, tenancy_set_identity => nothing, set_identity;
+    pg_finfo_tenancy_set_identity_by_name, tenancy_set_identity_by_name => nothing, set_identity_by_name;
+    pg_finfo_tenancy_enter_tenant, tenancy_enter_tenant => nothing, enter_tenant;
+    pg_finfo_tenancy_enter_tenant_by_name, tenancy_enter_tenant_by_name => nothing, enter_tenant_by_name;
+}
+
+/// What functions that return void answer.
+const VOID: Reply = Reply::Datum(pgrx::pg_sys::Datum::null());
+
+fn set_identity(call: &mut Call) -> Reply {
+    let Some(id) = call.uuid(0).copied().filter(|id| *id != cache::NOBODY) else { Error::NotAUser.raise() };
+    state("set_identity", &Stated::User { id, tenant: call.uuid(1).map(format_id) })
+}
+
+/// As a token names user and tenant.
+fn set_identity_by_name(call: &mut Call) -> Reply {
+    let given = call.text(0).unwrap_or_default();
+    let tenant = name(call, 1);
+    let stated = if settings::subjects_are_mapped() {
+        if !(1..=LONGEST_SUBJECT).contains(&given.len()) {
+            Error::SubjectLength.raise();
+        }
+        match std::str::from_utf8(given) {
+            Ok(subject) => Stated::Subject { subject: subject.to_owned(), tenant },
+            // A database of another encoding: there only ASCII is mapped.
+            Err(_) => Stated::Nobody,
+        }
+    } else {
+        let id = std::str::from_utf8(given).ok().and_then(parse_id).filter(|id| *id != cache::NOBODY);
+        let Some(id) = id else { Error::SubjectNotAUuid.raise() };
+        Stated::User { id, tenant }
+    };
+    state("set_identity", &stated)
+}
+
+/// A tenant's id or key; NULL and the empty string are none.
+fn name(call: &Call, index: usize) -> Option<String> {
+    let bytes = call.text(index).filter(|bytes| !bytes.is_empty())?;
+    if bytes.len() > LONGEST_NAME {
+        Error::NotATenant.raise();
+    }
+    Some(String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn enter_tenant(call: &mut Call) -> Reply {
+    let Some(id) = call.uuid(0) else { Error::NotATenant.raise() };
+    enter(&format_id(id))
+}
+
+fn enter_tenant_by_name(call: &mut Call) -> Reply {
+    let Some(name) = name(call, 0) else { Error::NotATenant.raise() };
+    enter(&name)
+}
+
+fn enter(name: &str) -> Reply {
+    let role = role::current();
+    let Some(found) = cache::tenant_for_job(role, name) else { Error::MayNotEnter(role::name(role)).raise() };
+    let Some(tenant) = found else { Error::UnknownTenant.raise() };
+    match tenant.status {
+        TenantStatus::Active | TenantStatus::ReadOnly => {}
+        closed => {
+            Error::ClosedTenant(closed.name()).raise_about(c"tenant_status");
+            return Reply::Null;
+        }
+    }
+    state("enter_tenant", &Stated::Job { role: role.to_u32(), tenant: tenant.id })
+}
+
+fn state(function: &'static str, stated: &Stated) -> Reply {
+    // JSON writes no NUL.
+    settings::IDENTITY.set(&CString::new(stated.encode()).unwrap_or_default());
+    if xact::ends_with_call() {
+        Error::NoTransactionBlock(function).warn();
+    }
+    VOID
+}
+
+/// The tenants that the current database role can enter, in order of id.
+#[pg_extern(stable, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn enterable_tenants()
+-> TableIterator<'static, (name!(id, pgrx::Uuid), name!(key, Option<String>), name!(slug, String))> {
+    let role = role::current();
+    let Some(tenants) = cache::tenants_for_job(role) else { Error::MayNotEnter(role::name(role)).raise() };
+    let uuid = |id: Id| pgrx::Uuid::from_bytes(id);
+    TableIterator::new(tenants.into_iter().map(move |t| (uuid(t.id), t.key, t.slug)))
+}

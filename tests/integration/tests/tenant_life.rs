@@ -1,0 +1,208 @@
+//! A tenant's life as docs/guides/moving_a_tenant.md tells it: exported, deleted, imported into the same database and into
+//! another, and nothing is different.
+
+use pg_tenancy_integration::{Cluster, Guide, Session, source, tenant, user};
+use std::path::Path;
+
+/// Tables that refer to each other across protected tables, in a circle too; of every shape.
+const TABLES: &str = "
+    CREATE TABLE customer (tenant_id uuid NOT NULL, id uuid PRIMARY KEY, invited_by uuid REFERENCES customer, owner uuid,
+                           first_order int, born date, waits interval, share float8, doc jsonb, bits bytea, note text);
+    CREATE TABLE \"an \"\"order\" (tenant_id uuid NOT NULL, \"the id\" int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                                   customer uuid NOT NULL REFERENCES customer, \"sel%ect\" text, price numeric,
+                                   taxed numeric GENERATED ALWAYS AS (price * 2) STORED);
+    ALTER TABLE customer ADD FOREIGN KEY (first_order) REFERENCES \"an \"\"order\" DEFERRABLE;
+    CREATE TABLE a_line (n serial PRIMARY KEY, tenant_id uuid NOT NULL, at int REFERENCES \"an \"\"order\");
+    CREATE TABLE event (tenant_id uuid NOT NULL, at date NOT NULL, customer uuid REFERENCES customer) PARTITION BY RANGE (at);
+    CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+    CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
+    CREATE TABLE base (tenant_id uuid NOT NULL, a int);
+    CREATE TABLE kind (more text[]) INHERITS (base);
+    -- The host's triggers go on working.
+    CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.a := NEW.a; RETURN NEW; END';
+    CREATE TRIGGER shout BEFORE INSERT ON base FOR EACH ROW EXECUTE FUNCTION shout();
+    SELECT tenancy.create_permission('docs.read'), tenancy.create_permission('docs.write');
+    SELECT tenancy.create_role('reader', '{docs.read}'), tenancy.create_role('author', '{docs.write}');
+    SELECT tenancy.protect_table(t, resource => 'docs', owner_column => o)
+      FROM (VALUES ('customer'::regclass, 'owner'), ('\"an \"\"order\"', NULL), ('a_line', NULL), ('event', NULL), ('base', NULL)) v (t, o)";
+
+/// `key` is what the host's tables call the tenant.
+fn fill(admin: &mut Session, tenant: &str, key: &str, n: u32) {
+    let (u1, u2) = (user(1), user(2));
+    admin.run(&format!(
+        r#"SELECT tenancy.add_member('{tenant}', '{u1}', '{{owner,author}}'), tenancy.add_member('{tenant}', '{u2}', '{{reader}}');
+           SELECT tenancy.create_role('own', '{{docs.*,docs.read}}', tenant => '{tenant}'), tenancy.create_role('senior', tenant => '{tenant}');
+           SELECT tenancy.add_inheritance('senior', 'own', tenant => '{tenant}'), tenancy.add_inheritance('own', 'reader', tenant => '{tenant}');
+           SELECT tenancy.create_group('{tenant}', 'staff'), tenancy.add_group_member('{tenant}', 'staff', '{u2}'),
+                  tenancy.grant_role_to_group('{tenant}', 'staff', 'senior'), tenancy.grant_role_to_group('{tenant}', 'staff', 'reader'),
+                  tenancy.grant_role('{tenant}', '{u2}', 'own', '2099-01-01');
+           UPDATE tenancy.member_roles SET granted_by = '{u1}' WHERE user_id = '{u2}';
+           UPDATE tenancy.tenants SET metadata = '{{"a": "\\."}}' WHERE id = '{tenant}';
+           INSERT INTO tenancy.active_tenants (user_id, tenant_id) VALUES ('{u1}', '{tenant}') ON CONFLICT DO NOTHING;
+           INSERT INTO customer SELECT '{key}', md5('c' || {n} || i)::uuid, CASE WHEN i > 1 THEN md5('c' || {n} || i - 1)::uuid END, '{u1}', NULL,
+                  '0044-03-15 BC', '-1 mon +2 days', 0.1 + i / 3.0, '{{"x": [1, null]}}', '\x00ff5c2e', E'tab\t\\.\n:tenant ''q'' $$ ' || i
+             FROM generate_series(1, 5) i;
+           INSERT INTO "an ""order" (tenant_id, customer, "sel%ect", price) SELECT '{key}', md5('c' || {n} || i)::uuid, NULL, i FROM generate_series(1, 5) i;
+           UPDATE customer c SET first_order = "the id" FROM "an ""order" o WHERE o.customer = c.id AND c.tenant_id = '{key}';
+           INSERT INTO a_line (tenant_id, at) SELECT '{key}', "the id" FROM "an ""order" WHERE tenant_id = '{key}';
+           INSERT INTO event SELECT '{key}', date '2020-12-30' + i, md5('c' || {n} || i)::uuid FROM generate_series(1, 5) i;
+           INSERT INTO base SELECT '{key}', i FROM generate_series(1, 3) i;
+           INSERT INTO kind SELECT '{key}', i, ARRAY['a', NULL, '{{'] FROM generate_series(1, 3) i"#
+    ));
+}
+
+/// Every row of the database.
+fn everything(admin: &mut Session) -> Vec<String> {
+    admin.run(
+        "CREATE OR REPLACE FUNCTION pg_temp.everything() RETURNS SETOF text LANGUAGE plpgsql AS $$
+         DECLARE t regclass;
+         BEGIN
+             FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relpersistence <> 't'
+                         AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) LOOP
+                 RETURN QUERY EXECUTE format('SELECT %L || '' '' || r::text FROM ONLY %s r', t, t);
+             END LOOP;
+         END $$",
+    );
+    rows_of(admin, "SELECT * FROM pg_temp.everything() e (line) ORDER BY line COLLATE \"C\"")
+}
+
+fn rows_of(admin: &mut Session, sql: &str) -> Vec<String> {
+    admin.rows(sql).into_iter().map(|row| row[0].clone().unwrap_or_default()).collect()
+}
+
+/// As the guide has it, and what psql says where that fails.
+fn import(cluster: &Cluster, database: &str, file: &Path) -> Result<(), String> {
+    let output = cluster.program("psql").args(["-Xq", "-d", database, "-f"]).arg(file).output();
+    let output = output.expect("psql starts");
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+fn sorted_lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn exported_deleted_and_imported_nothing_is_different_in_this_database_and_another() {
+    let cluster = Cluster::start("tenant_life", "");
+    let file = std::env::temp_dir().join("acme.sql");
+    let (acme, other) = (tenant(1).to_string(), tenant(2).to_string());
+    let mut origin = cluster.database("origin");
+    origin.run(TABLES);
+    origin.run(&format!(
+        "INSERT INTO tenancy.tenants (id, slug, name, key) VALUES ('{acme}', 'acme', 'Acme ''Inc''', '17'), ('{other}', 'other', 'Other', NULL)"
+    ));
+    fill(&mut origin, &acme, &acme, 1);
+    fill(&mut origin, &other, &other, 2);
+    let before = everything(&mut origin);
+    assert!(before.iter().filter(|line| line.contains(&acme)).count() > 40, "{before:#?}");
+
+    // Into the same database.
+    let mut guide = Guide::read("moving_a_tenant.md");
+    guide.run(&cluster, "origin", "delete_tenant_rows");
+    let exported = std::fs::read_to_string(&file).expect("the guide exports into a file");
+    guide.run(&cluster, "origin", "psql -Xq -f");
+    let deleted = everything(&mut origin);
+    assert!(!deleted.iter().any(|line| line.contains(&acme)), "{deleted:#?}");
+    let others =
+        |rows: &[String]| rows.iter().filter(|line| line.contains(&other)).cloned().collect::<Vec<_>>();
+    assert_eq!(others(&deleted), others(&before));
+    guide.run(&cluster, "origin", "erase_user");
+    assert_eq!(everything(&mut origin), before);
+    assert_eq!(
+        origin.number("SELECT tenancy.delete_tenant_rows(id) FROM tenancy.tenants WHERE slug = 'acme'"),
+        5 + 5 + 5 + 5 + 6,
+        "all of it is deleted again"
+    );
+    guide.run(&cluster, "origin", "");
+
+    // Into another, where the application's roles have other ids, and the numbers are still free.
+    let mut away = cluster.database("away");
+    away.run("SELECT tenancy.create_role('something else')");
+    away.run(TABLES);
+    import(&cluster, "away", &file).expect("it is imported");
+    Guide::read("moving_a_tenant.md").run(&cluster, "away", "delete_tenant_rows");
+    let again = std::fs::read_to_string(&file).expect("exported again");
+    assert_eq!(sorted_lines(&again), sorted_lines(&exported));
+    assert!(away.holds(&format!(
+        "NOT EXISTS (SELECT FROM tenancy.member_roles g JOIN tenancy.roles r ON r.id = g.role_id WHERE r.name = 'something else')
+         AND EXISTS (SELECT FROM tenancy.member_roles g JOIN tenancy.roles r ON r.id = g.role_id
+                      WHERE r.name = 'author' AND g.user_id = '{}')",
+        user(1)
+    )));
+    // What comes next gets numbers that nothing has.
+    away.run(&format!(
+        "INSERT INTO \"an \"\"order\" (tenant_id, customer) SELECT tenant_id, id FROM customer LIMIT 1;
+         INSERT INTO a_line (tenant_id) VALUES ('{acme}')"
+    ));
+
+    // A second time it stops at the tenant, and nothing is half done.
+    let rows = everything(&mut away);
+    let said = import(&cluster, "away", &file).expect_err("it is there");
+    assert!(said.contains("the tenant that is imported is there already"), "{said}");
+    assert_eq!(everything(&mut away), rows);
+
+    // Where a role is missing, it is named.
+    let mut bare = cluster.database("bare");
+    bare.run(TABLES);
+    bare.run("DELETE FROM tenancy.roles WHERE name = 'author'");
+    let rows = everything(&mut bare);
+    let said = import(&cluster, "bare", &file).expect_err("a role is missing");
+    assert!(said.contains("role \"author\" does not exist"), "{said}");
+    assert_eq!(everything(&mut bare), rows);
+}
+
+/// Tenants by number, which are rows of the host's own table, as their members are.
+const ATTACHED: &str = "CREATE TABLE orgs (id bigint PRIMARY KEY, name text);
+    CREATE TABLE crew (org bigint REFERENCES orgs ON DELETE CASCADE, who uuid, role text);
+    SELECT tenancy.attach_tenants('orgs', name_column => 'name');
+    SELECT tenancy.attach_members('crew', 'org', 'who', role_column => 'role');
+    ALTER TABLE customer ADD FOREIGN KEY (tenant_id) REFERENCES orgs";
+
+fn export(cluster: &Cluster, database: &str) -> String {
+    let script = source("sql/adapters/export_tenant.sql");
+    cluster.psql(database, &["-v", "tenant=acme", "-f", script.to_str().expect("the path is text")])
+}
+
+#[test]
+fn tenants_by_number_that_are_rows_of_the_hosts_table_move_too() {
+    let cluster = Cluster::start("tenant_life_numbers", "");
+    let tables = TABLES.replace("tenant_id uuid", "tenant_id bigint");
+    let mut origin = cluster.database("origin");
+    origin.run(&tables);
+    origin.run(ATTACHED);
+    origin.run(&format!(
+        "INSERT INTO orgs VALUES (17, 'Acme'), (18, 'Other');
+         INSERT INTO crew VALUES (17, '{}', 'author'), (17, '{}', NULL), (18, '{}', 'reader')",
+        user(3),
+        user(4),
+        user(3)
+    ));
+    for (key, n) in [("17", 1), ("18", 2)] {
+        let tenant = origin.text(&format!("SELECT id FROM tenancy.tenants WHERE key = '{key}'"));
+        fill(&mut origin, &tenant, key, n);
+    }
+    let before = everything(&mut origin);
+    let exported = export(&cluster, "origin");
+    let file = cluster.host().join("acme.sql");
+    std::fs::write(&file, &exported).expect("a file");
+
+    let delete = "SELECT tenancy.delete_tenant_rows(id, 7) FROM tenancy.tenants WHERE key = '17'";
+    while origin.number(delete) > 0 {}
+    assert_eq!(origin.code("SELECT tenancy.drop_tenant(id) FROM tenancy.tenants WHERE key = '17'"), "2BP01");
+    origin.run("DELETE FROM orgs WHERE id = 17");
+    assert_eq!(origin.text("SELECT string_agg(key, ',') FROM tenancy.tenants"), "18");
+    assert_eq!(origin.number("SELECT count(*) FROM customer"), 5, "the other's");
+    import(&cluster, "origin", &file).expect("it is imported");
+    assert_eq!(everything(&mut origin), before);
+
+    let mut away = cluster.database("away");
+    away.run(&tables);
+    away.run(ATTACHED);
+    import(&cluster, "away", &file).expect("it is imported");
+    assert_eq!(sorted_lines(&export(&cluster, "away")), sorted_lines(&exported));
+    // And goes on being the host's.
+    away.run("DELETE FROM crew");
+    assert_eq!(away.number("SELECT count(*) FROM tenancy.members"), 2, "those who were members by hand");
+}
