@@ -83,7 +83,7 @@ SELECT asked(:bob, NULL, 'tenancy.is_member(n)', ARRAY['ACME', 'acme', 'caf' || 
 
 -- Untyped literals and parameters count as text: id or key.
 SELECT e, test.try(:alice, 'SELECT tenancy.' || e) FROM unnest(ARRAY[
-    format('is_member(%L)', t(1)), 'is_member(''42'')', 'is_member(''43'')', 'is_member(''acme'')', 'is_member(''ACME'')', 'is_member(NULL)', 'is_member(42)', 'is_member(46)', 'is_member()',
+    format('is_member(%L)', t(1)), 'is_member(''42'')', 'is_member(''43'')', 'is_member(''acme'')', 'is_member(''ACME'')', 'is_member(NULL)', 'is_member(42)', 'is_member(46)', 'is_member(42::smallint)', 'is_member((-1)::smallint)', 'is_member(46::smallint)', 'has_permission(42::smallint, ''host.read'')', 'is_active_or_operator(42::smallint, ''read'')', 'tenant_ids(NULL::smallint)', 'is_member()',
     'is_member(9223372036854775807)', 'is_member(9223372036854775808)', 'is_member(''9223372036854775808'')', 'is_member(42.0)', 'is_member(true)', 'is_member(''42''::name)',
     'is_member(''42''::varchar(2))', 'is_member(''42''::char(4))', 'has_permission(''42'', ''host.read'')', format('has_permission(%L, ''host.read'')', t(1)), format('has_permission(%L, ''host.read'')', upper(t(1)::text)),
     'has_permission(42, ''host.read'')', 'has_any_permission(''42'', ''{host.read}'')', 'has_role(''42'', ''host_reader'')', 'has_permission(NULL, NULL)', 'has_permission(NULL, ''host.read'')',
@@ -215,8 +215,7 @@ INSERT INTO numbered VALUES (1, 42); INSERT INTO named VALUES (1, 'acme'); INSER
 SELECT refused(format('UPDATE tenancy.tenants SET key = %L WHERE key = %L', new, old)), refused(format('DELETE FROM tenancy.tenants WHERE key = %L', old))
   FROM (VALUES ('42', '48'), ('42', NULL), ('42', '042'), ('acme', 'Acme'), ('-1', '-2')) v (old, new);
 SELECT refused('INSERT INTO numbered VALUES (2, 47)'), refused('INSERT INTO named VALUES (2, ''47'')'), refused('INSERT INTO named VALUES (2, ''a5000000-0000-4000-8000-000000000001'')') AS named_by_id;
-INSERT INTO tenancy.protected_tables (table_id, root_id, options) SELECT c::regclass, c::regclass, jsonb_build_object('tenant_column', 'tenant', 'tenant_type', t)
-  FROM (VALUES ('numbered', 'bigint'), ('named', 'text'), ('small', 'integer')) v (c, t);
+SELECT tenancy.protect_table(t::regclass, 'tenant', resource => 'host', mode => 'membership') FROM unnest('{numbered, named, small}'::text[]) t;
 UPDATE tenancy.tenants SET key = '48' WHERE key = '42';
 SELECT refused(format('UPDATE tenancy.tenants SET key = %L WHERE key = %L', new, old)), test.try(:operator, format('SELECT tenancy.drop_tenant(id) FROM tenancy.tenants WHERE key = %L', old)), refused(format('SELECT tenancy.drop_tenant(id) FROM tenancy.tenants WHERE key = %L', old)) AS dropped
   FROM (VALUES ('42', NULL), ('acme', 'Acme'), ('-1', '-2')) v (old, new);
@@ -224,10 +223,11 @@ SELECT refused(format('UPDATE tenancy.tenants SET key = %L WHERE key = %L', new,
 SELECT refused('UPDATE tenancy.tenants SET key = ''451'' WHERE key = ''45''') AS unused, refused('UPDATE tenancy.tenants SET key = ''45'' WHERE key = ''451''') AS back, refused('UPDATE tenancy.tenants SET key = ''42'' WHERE key = ''42''') AS same;
 DELETE FROM numbered;
 SELECT refused('UPDATE tenancy.tenants SET key = ''48'' WHERE key = ''42''') AS empty;
-DELETE FROM tenancy.protected_tables WHERE table_id IN ('numbered'::regclass, 'named'::regclass, 'small'::regclass);
+SELECT refused('UPDATE tenancy.tenants SET key = ''acme'' WHERE key = ''48''') AS still_taken, test.try(:alice, 'SELECT count(*) FROM tenancy.protected_tables') AS seen_by_alice;
+SELECT tenancy.unprotect_table(t::regclass) FROM unnest('{numbered, named, small}'::text[]) t;
 
 DROP SCHEMA host_keys CASCADE;
 DELETE FROM tenancy.tenants WHERE slug LIKE 'host-keys-%';
 DELETE FROM tenancy.operators WHERE user_id IN (:operator, :reader);
 SELECT tenancy.drop_role('host_reader');
-DELETE FROM tenancy.permissions WHERE name = 'host.read';
+DELETE FROM tenancy.permissions WHERE name LIKE 'host.%';

@@ -8,6 +8,8 @@ GRANT USAGE ON SCHEMA plan_host_keys TO authenticated;
 SET search_path = plan_host_keys, public;
 SET max_parallel_workers_per_gather = 0;
 SET random_page_cost = 1.1;
+-- Where a kind of plan is off, its cost would have the query compiled.
+SET jit = off;
 \set alice '''97000000-0000-0000-0000-0000000000a1'''
 CREATE FUNCTION t(n int) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT ('97000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid $$;
 -- Numbers for the one half, names that differ by case for the other.
@@ -19,8 +21,8 @@ CREATE COLLATION nd (provider = icu, locale = 'und-u-ks-level2', deterministic =
 CREATE TABLE docs (id int PRIMARY KEY, b bigint, i integer, t text, v varchar(40), c text COLLATE "C", f text COLLATE nd, made date NOT NULL, title text);
 INSERT INTO docs
 SELECT n, x.b, CASE WHEN x.b BETWEEN -100 AND 100 THEN x.b END, x.t, x.t, x.t, x.t, date '2026-01-01' + n * 7919 % 400, 'd' || n
-  FROM generate_series(1, 8000) n, LATERAL (SELECT CASE WHEN n % 101 = 0 THEN NULL WHEN n % 103 = 0 THEN 4294967298 WHEN n % 107 = 0 THEN -7 ELSE 1 + (n - 1) / 200 END,
-       CASE WHEN n % 101 > 0 THEN (SELECT key FROM tenancy.tenants WHERE id = t(101 + (n - 1) / 200)) END) x (b, t);
+  FROM generate_series(1, 4000) n, LATERAL (SELECT CASE WHEN n % 101 = 0 THEN NULL WHEN n % 103 = 0 THEN 4294967298 WHEN n % 107 = 0 THEN -7 ELSE 1 + (n - 1) / 100 END,
+       CASE WHEN n % 101 > 0 THEN (SELECT key FROM tenancy.tenants WHERE id = t(101 + (n - 1) / 100)) END) x (b, t);
 CREATE TABLE base AS SELECT * FROM docs;
 GRANT SELECT, UPDATE ON docs TO authenticated;
 -- Alice is a member of 2 (reader), 3 (editor), 4 and of the two with keys beyond integer (reader); of acmea (reader), ACMEB (reader), acmec.
@@ -65,8 +67,7 @@ BEGIN
                 'SELECT array_agg(id) FROM (SELECT id FROM {} ORDER BY made, ? COLLATE "C", id LIMIT 30) x',
                 'SELECT array_agg(id) FROM (SELECT id FROM {} ORDER BY ? , made, id LIMIT 30 OFFSET 7) x',
                 'SELECT array_agg(id) FROM (SELECT id FROM {} ORDER BY ? DESC NULLS LAST, made, id LIMIT 300) x',
-                'SELECT array_agg(id ORDER BY id) FROM {} WHERE made BETWEEN ''2026-02-01'' AND ''2026-02-20''',
-                'SELECT array_agg(id ORDER BY id) FROM {} WHERE ?::text LIKE ''%2''', 'SELECT array_agg(id ORDER BY id) FROM {} WHERE ? IS NULL OR ?::text > ''3''',
+                'SELECT array_agg(id ORDER BY id) FROM {} WHERE ? IS NULL OR ?::text > ''3''',
                 'SELECT array_agg(x.id ORDER BY x.id) FROM {} JOIN {} y USING (?) WHERE y.made < ''2026-01-20''',
                 'SELECT array_agg(n ORDER BY n) FROM (SELECT count(*)::int AS n FROM {} GROUP BY ?) x'] LOOP
             q := replace(CASE WHEN col IN ('b', 'i') THEN replace(q, '? COLLATE "C"', '?') ELSE q END, '?', col);
@@ -95,9 +96,9 @@ END $$;
 \set VERBOSITY terse
 SELECT set_config('host.kinds', '{btree (?),"btree (?, made)","btree (?) INCLUDE (id)","btree (?) WHERE made >= ''2026-01-01''","brin (?)","brin (made, ?)",gin (?),hash (?),gist (?),"gist (made, ?)","btree (made, ?)","btree (? DESC NULLS LAST, made DESC)"}', false) IS NOT NULL;
 CALL try_kinds('b', VARIADIC current_setting('host.kinds')::text[]);
-CALL try_kinds('i', VARIADIC current_setting('host.kinds')::text[] || '{btree ((?::bigint))}'::text[]);
+CALL try_kinds('i', 'btree (?)', 'btree (?, made)', 'brin (?)', 'gin (?)', 'gist (made, ?)', 'btree (made, ?)', 'btree ((?::bigint))');
 CALL try_kinds('t', VARIADIC current_setting('host.kinds')::text[] || ARRAY['btree (? COLLATE "C")', 'btree (? text_pattern_ops)', 'btree (? COLLATE nd)', 'btree (? COLLATE nd, made)', 'hash (? COLLATE nd)', 'btree (lower(?))', 'spgist (?)', 'brin (? text_bloom_ops)']);
-CALL try_kinds('v', VARIADIC current_setting('host.kinds')::text[] || '{btree (? COLLATE nd),btree (? varchar_pattern_ops),btree ((?::text))}'::text[]);
+CALL try_kinds('v', 'btree (?)', 'btree (?, made)', 'brin (?)', 'gin (?)', 'gist (made, ?)', 'btree (made, ?)', 'btree (? COLLATE nd)', 'btree (? varchar_pattern_ops)', 'btree ((?::text))');
 CALL try_kinds('c', 'btree (?)', 'btree (? COLLATE "default")', 'btree (? COLLATE nd)', 'btree (made, ?)', 'gin (?)', 'gist (?)', 'brin (?)');
 -- A column whose equality matches more than the same bytes is compared by its bytes, and searched by no index but one that does so too.
 CALL try_kinds('f', 'btree (?)', 'btree (? COLLATE "C")', 'btree (?, made)', 'hash (?)', 'brin (?)');
