@@ -112,7 +112,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/protect_staged.sql",
     name = "protect_staged",
-    requires = [api::projection::read_as_owner, "protect_table"]
+    requires = [api::rights::read_as_owner, "protect_table"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_staged_script.sql",
@@ -122,7 +122,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/protect_partitions.sql",
     name = "protect_partitions",
-    requires = ["protect_table"]
+    requires = [api::rights::execute_as_owner, "protect_table"]
 );
 extension_sql_file!(
     "../sql/bootstrap/unprotect_table.sql",
@@ -132,7 +132,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/preview_table.sql",
     name = "preview_table",
-    requires = [api::projection::read_as_role, "protect_table"]
+    requires = [api::rights::read_as_role, "protect_table"]
 );
 extension_sql_file!(
     "../sql/bootstrap/assign_users.sql",
@@ -157,7 +157,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/attach_members.sql",
     name = "attach_members",
-    requires = ["attach_tenants", "trusted_callers", api::projection::read_as_owner]
+    requires = ["attach_tenants", "trusted_callers", api::rights::read_as_owner]
 );
 extension_sql_file!(
     "../sql/bootstrap/reference_tables.sql",
@@ -222,8 +222,9 @@ extension_sql_file!(
         api::projection::sync_users,
         api::projection::write_metadata,
         api::projection::projected_claims,
-        api::projection::read_as_role,
-        api::projection::read_as_owner,
+        api::rights::read_as_role,
+        api::rights::execute_as_owner,
+        api::rights::read_as_owner,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,
         api::diagnosis::diagnose

@@ -13,6 +13,7 @@ pub mod pg_test;
 mod planner;
 mod projection;
 mod rbac;
+mod rights;
 mod session;
 mod settings;
 #[cfg(any(test, feature = "pg_test"))]

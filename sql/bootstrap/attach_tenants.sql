@@ -14,7 +14,9 @@ BEGIN
         RAISE EXCEPTION 'attached table % is no table any more', relation USING ERRCODE = '55000';
     END IF;
     FOR wrong IN
-        SELECT v.key AS purpose, v.value AS name, a.atttypid, a.attgenerated FROM jsonb_each_text(columns) v
+        SELECT v.key AS purpose, v.value AS name, a.atttypid, a.attgenerated,
+               v.key IN ('key', 'tenant', 'user')
+               AND NOT coalesce((SELECT l.collisdeterministic FROM pg_collation l WHERE l.oid = a.attcollation), true) AS inexact FROM jsonb_each_text(columns) v
           LEFT JOIN pg_attribute a ON a.attrelid = relation AND a.attname = v.value AND a.attnum > 0 AND NOT a.attisdropped
          WHERE v.value IS NOT NULL
          ORDER BY v.key
@@ -30,6 +32,10 @@ BEGIN
             RAISE EXCEPTION 'column "%" of table % is of type %', wrong.name, relation, wrong.atttypid::regtype USING ERRCODE = '0A000',
                 HINT = format('As the column of the %s it must be one of %s%s, and no virtual column.', wrong.purpose, array_to_string(types, ', '),
                               CASE wrong.purpose WHEN 'role' THEN ', or an enum' ELSE '' END);
+        ELSIF wrong.inexact THEN
+            RAISE EXCEPTION 'column "%" of table % has a nondeterministic collation', wrong.name, relation USING ERRCODE = '0A000',
+                DETAIL = 'Texts that differ could be equal under it, and so one''s rows count as another''s.',
+                HINT = format('ALTER TABLE %s ALTER COLUMN %I TYPE text COLLATE "default"; or another deterministic collation.', relation, wrong.name);
         END IF;
     END LOOP;
 END
@@ -76,7 +82,7 @@ BEGIN
     FOR item IN SELECT g.tgname, g.tgrelid::regclass AS relation
                   FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
                  WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND p.pronamespace = 'tenancy'::regnamespace
-                   AND g.tgname LIKE '~pg\_tenancy\_attached\_' || kind || '%' LOOP
+                   AND g.tgname ~ ('^[!~]pg_tenancy_attached_' || kind) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
     END LOOP;
 END
@@ -253,7 +259,10 @@ BEGIN
     END IF;
     FOR host_row IN
         SELECT v.name, v.definition FROM (VALUES
-            ('~pg_tenancy_attached_tenants', 'AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW'),
+            -- Names decide the order: the tenant is there before foreign keys of the table itself are checked, as when it is
+            -- protected, and goes after what the host's foreign keys take with the row.
+            ('!pg_tenancy_attached_tenants', 'AFTER INSERT OR UPDATE ON %s FOR EACH ROW'),
+            ('~pg_tenancy_attached_tenants', 'AFTER DELETE ON %s FOR EACH ROW'),
             ('~pg_tenancy_attached_tenants_truncate', 'AFTER TRUNCATE ON %s FOR EACH STATEMENT')) v (name, definition)
          WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = "table" AND t.tgname = v.name AND t.tgenabled IN ('O', 'A'))
     LOOP

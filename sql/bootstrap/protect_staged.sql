@@ -16,7 +16,7 @@ BEGIN
         RETURN NEW;
     END IF;
     value := (tenancy.read_as_owner(TG_RELID, format('SELECT (%s)::pg_catalog.text FROM (SELECT (%L::%s).*) AS %I',
-                                                     TG_ARGV[1], NEW::text, TG_RELID::regclass, TG_TABLE_NAME)))[1];
+                                                     TG_ARGV[1], NEW::text, TG_RELID::regclass, TG_ARGV[2])))[1];
     IF value IS NULL THEN
         RETURN NEW;
     END IF;
@@ -60,7 +60,8 @@ COMMENT ON FUNCTION tenancy.staged_note(regclass, jsonb) IS 'Administrators only
 
 -- A few pages at a time, as many as take some tens of milliseconds: so long at most somebody waits for a row. It never
 -- waits for one itself, with others locked: rows that others hold are left for the next turn.
-CREATE FUNCTION tenancy.staged_fill(relation regclass, tenant_column text, expression text) RETURNS text
+-- The expression may name the table, which of a partition or child is the root's name.
+CREATE FUNCTION tenancy.staged_fill(relation regclass, tenant_column text, expression text, table_name text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN tenancy.staged_quote(format($block$DECLARE
     pages bigint;
@@ -99,12 +100,13 @@ BEGIN
         PERFORM pg_catalog.pg_sleep(idle);
     END LOOP;
 END$block$, relation,
-        format('UPDATE ONLY %1$s SET %2$I = (%3$s) WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY %1$s'
-               ' WHERE ctid >= $1 AND ctid < $2 AND %2$I IS NULL AND (%3$s) IS NOT NULL FOR UPDATE SKIP LOCKED))',
-               relation, tenant_column, expression),
-        format('SELECT EXISTS (SELECT FROM ONLY %1$s WHERE %2$I IS NULL AND (%3$s) IS NOT NULL)', relation, tenant_column, expression),
+        format('UPDATE ONLY %1$s AS %4$I SET %2$I = (%3$s) WHERE %4$I.ctid = ANY (ARRAY(SELECT %4$I.ctid FROM ONLY %1$s AS %4$I'
+               ' WHERE %4$I.ctid >= $1 AND %4$I.ctid < $2 AND %4$I.%2$I IS NULL AND (%3$s) IS NOT NULL FOR UPDATE SKIP LOCKED))',
+               relation, tenant_column, expression, table_name),
+        format('SELECT EXISTS (SELECT FROM ONLY %1$s AS %4$I WHERE %4$I.%2$I IS NULL AND (%3$s) IS NOT NULL)', relation, tenant_column, expression,
+               table_name),
         tenancy.staged_settings('            '), tenancy.staged_settings('        ')));
-COMMENT ON FUNCTION tenancy.staged_fill(regclass, text, text) IS 'Administrators only: the statement that gives the rows of one relation their tenant in batches';
+COMMENT ON FUNCTION tenancy.staged_fill(regclass, text, text, text) IS 'Administrators only: the statement that gives the rows of one relation their tenant in batches';
 
 -- An index that CREATE INDEX ON a partitioned table adopts instead of building another.
 CREATE FUNCTION tenancy.adoptable_index(relation regclass, tenant_column text) RETURNS boolean

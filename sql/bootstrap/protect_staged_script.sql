@@ -5,8 +5,18 @@ CREATE FUNCTION tenancy.staged_steps(root regclass, options jsonb, backfill text
 DECLARE
     tenant_column text := options ->> 'tenant_column';
     missing boolean := tenancy.column_number(root, tenant_column) IS NULL;
+    root_name name := (SELECT c.relname FROM pg_class c WHERE c.oid = root);
     step record;
 BEGIN
+    -- The form in which the trigger evaluates it.
+    IF backfill IS NOT NULL THEN
+        BEGIN
+            EXECUTE format('SELECT (%s) FROM (SELECT (NULL::%s).*) AS %I LIMIT 0', backfill, root, root_name);
+        EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+            RAISE EXCEPTION 'backfill cannot be computed for rows that come during the rollout' USING ERRCODE = '22023',
+                DETAIL = SQLERRM, HINT = format('Name columns alone, or as %I.column, with no schema.', root_name);
+        END;
+    END IF;
     RETURN QUERY
         SELECT 'none on the table', tenancy.staged_block(VARIADIC array_agg(r.statement ORDER BY r.n))
           FROM (SELECT 0, s.statement FROM tenancy.protect_steps(root, options, backfill, NULL) s WHERE s.phase = 30
@@ -44,17 +54,17 @@ BEGIN
                  || CASE WHEN step.fill THEN ARRAY[
                         format('DROP TRIGGER IF EXISTS "~pg_tenancy_fill_tenant" ON %s', step.relation),
                         format('CREATE TRIGGER "~pg_tenancy_fill_tenant" BEFORE INSERT OR UPDATE ON %s FOR EACH ROW %s'
-                               'EXECUTE FUNCTION tenancy.fill_tenant(%L, %L)', step.relation,
+                               'EXECUTE FUNCTION tenancy.fill_tenant(%L, %L, %L)', step.relation,
                                -- Rows that take the tenant of another row take it whatever they come with.
                                CASE WHEN options ->> 'backfill_from' IS NULL THEN format('WHEN (new.%I IS NULL) ', tenant_column) END,
-                               tenant_column, backfill)] ELSE '{}' END));
+                               tenant_column, backfill, root_name)] ELSE '{}' END));
     END LOOP;
 
     -- A constant default has filled the rows of a column that is added.
     IF backfill IS NOT NULL AND NOT (missing AND backfill ~ tenancy.constant_pattern()) THEN
         RETURN QUERY
             SELECT format('ROW EXCLUSIVE on %s, and the rows of some pages, for some 20 to 40 ms at a time', c.relation),
-                   tenancy.staged_fill(c.relation, tenant_column, backfill)
+                   tenancy.staged_fill(c.relation, tenant_column, backfill, root_name)
               FROM tenancy.covered_relations(root) c JOIN pg_class r ON r.oid = c.relation
              WHERE r.relkind = 'r' AND NOT tenancy.column_is_filled(c.relation, tenant_column)
              ORDER BY c.depth, c.relation::text COLLATE "C";

@@ -14,6 +14,7 @@ mod profiles;
 mod projection;
 mod reach;
 mod require;
+mod rights;
 mod statistics;
 mod storage;
 pub(crate) mod trusted;

@@ -14,13 +14,6 @@ export! {
         nothing, |call| call.replaced_keys(&KEYS);
 }
 
-/// The first column of what a query gives, with the rights of a database role that the caller is a member of, and no way
-/// back to his own for the code that runs, such as policies. NULL if he is no member.
-#[pg_extern]
-fn read_as_role(db_role: &str, query: &str) -> Option<Vec<Option<String>>> {
-    projection::read_as_role(db_role, query).unwrap_or_else(|error| Error::Spi(error).raise())
-}
-
 /// Locks the users' rows, reads their grants in one snapshot and writes the claims that are wrong; how many were.
 #[pg_extern]
 fn sync_users(user_ids: Vec<Option<Uuid>>) -> i64 {
@@ -49,11 +42,4 @@ fn projected_claims(
         rows.push((Uuid::from_bytes(*user), JsonB(claims)));
     });
     TableIterator::new(rows)
-}
-
-/// The first column of what a query on the host's table gives, with the rights of the table's owner: what his indexes and
-/// statistics compute runs already while the query is planned, and must not run with ours.
-#[pg_extern]
-fn read_as_owner(relation: pg_sys::Oid, query: &str) -> Vec<Option<String>> {
-    projection::read_as_owner(relation, query).unwrap_or_else(|error| Error::Spi(error).raise())
 }

@@ -93,6 +93,52 @@ SHOW search_path;
 RESET search_path; RESET ROLE;
 SELECT count(*) AS members FROM tenancy.members WHERE user_id = '4e000000-0000-4000-8000-000000000002';
 SELECT * FROM pg_temp.gained();
+-- A column under which other texts are equal would make one's rows another's.
+DO $$ BEGIN
+    CREATE COLLATION hostile.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+EXCEPTION WHEN feature_not_supported THEN NULL; END $$;
+CREATE TABLE hostile.ci_members (org uuid, usr text COLLATE hostile.ci);
+SELECT test.attempt(NULL, $$SELECT tenancy.detach_members()$$), test.attempt(NULL, $$SELECT tenancy.attach_members('hostile.ci_members', 'org', 'usr')$$);
+-- The attached table may be protected itself: tenants can still be made and deleted.
+ALTER TABLE hostile.o OWNER TO CURRENT_USER;
+SELECT tenancy.protect_table('hostile.o', tenant_column => 'id', mode => 'membership', resource => 'hostile');
+INSERT INTO hostile.o VALUES ('4e000000-0000-4000-8000-000000000003', 'B') RETURNING name;
+SELECT name FROM tenancy.tenants WHERE id = '4e000000-0000-4000-8000-000000000003';
+DELETE FROM hostile.o WHERE name = 'B';
+SELECT count(*) AS left FROM tenancy.tenants WHERE id = '4e000000-0000-4000-8000-000000000003';
+-- A child that the owner of a protected table makes: what its index and constraint compute runs as he.
+SET ROLE hostile_owner;
+CREATE TABLE hostile.parent (id int, tenant_id uuid);
+RESET ROLE;
+SELECT tenancy.protect_table('hostile.parent', resource => 'hostile');
+SET ROLE hostile_owner;
+CREATE TABLE hostile.kid (id int, tenant_id uuid NOT NULL CHECK (hostile.predicate(2)));
+CREATE INDEX ON hostile.kid (tenant_id) WHERE hostile.predicate(1);
+ALTER TABLE hostile.kid INHERIT hostile.parent;
+RESET ROLE; RESET search_path;
+SELECT * FROM pg_temp.gained();
+SELECT attnotnull FROM pg_attribute WHERE attrelid = 'hostile.kid'::regclass AND attname = 'tenant_id';
+SELECT contype, convalidated FROM pg_constraint WHERE conrelid = 'hostile.kid'::regclass ORDER BY 1;
+SELECT count(*) AS policies FROM pg_policy WHERE polrelid = 'hostile.kid'::regclass;
+-- A staged rollout of a partitioned table: the expression names the root, and rows can be inserted all the time.
+CREATE TABLE hostile.parts (id int, org int) PARTITION BY RANGE (id);
+CREATE TABLE hostile.parts_1 PARTITION OF hostile.parts FOR VALUES FROM (0) TO (100);
+INSERT INTO hostile.parts VALUES (1, 1);
+SELECT tenancy.protect_table_sql('hostile.parts', resource => 'hostile', add_column => true, staged => true,
+                                 backfill => '(SELECT o.tid FROM hostile.orgs_real o WHERE o.id = parts.org)') AS script \gset
+\o /dev/null
+\set ECHO none
+SELECT regexp_replace(s, '\n\n$', '') AS statement FROM regexp_split_to_table(:'script', '(?n)^-- [0-9]+\. Lock: .*$') WITH ORDINALITY x (s, n) WHERE n IN (2, 3) ORDER BY n \gexec
+\set ECHO all
+\o
+INSERT INTO hostile.parts (id, org) VALUES (2, 1);
+\o /dev/null
+\set ECHO none
+SELECT regexp_replace(s, '\n\n$', '') AS statement FROM regexp_split_to_table(:'script', '(?n)^-- [0-9]+\. Lock: .*$') WITH ORDINALITY x (s, n) WHERE n > 1 ORDER BY n \gexec
+\set ECHO all
+\o
+SELECT test.attempt(NULL, $$SELECT tenancy.protect_table_sql('hostile.parts', resource => 'hostile', staged => true)$$);
+SELECT p.id, p.tenant_id = :'a' AS filled FROM hostile.parts p ORDER BY id;
 SELECT tenancy.detach_members() IS NOT NULL, tenancy.detach_tenants() IS NOT NULL;
 DROP SCHEMA hostile CASCADE;
 DELETE FROM tenancy.tenants WHERE slug = 'hostile-a' OR id = '4e000000-0000-4000-8000-000000000001';

@@ -1,0 +1,25 @@
+//! SQL with the rights of those whose tables it is about, for the management functions. Nobody but our owner may call these.
+
+use crate::error::Error;
+use crate::rights;
+use pgrx::prelude::*;
+
+/// The first column of what a query on the host's table gives, with the rights of the table's owner: what his indexes and
+/// statistics compute runs already while the query is planned, and must not run with ours.
+#[pg_extern]
+fn read_as_owner(relation: pg_sys::Oid, query: &str) -> Vec<Option<String>> {
+    rights::read_as_owner(relation, query).unwrap_or_else(|error| Error::Spi(error).raise())
+}
+
+/// The first column of what a query gives, with the rights of a database role that the caller is a member of, and no way
+/// back to his own for the code that runs, such as policies. NULL if he is no member.
+#[pg_extern]
+fn read_as_role(db_role: &str, query: &str) -> Option<Vec<Option<String>>> {
+    rights::read_as_role(db_role, query).unwrap_or_else(|error| Error::Spi(error).raise())
+}
+
+/// A statement on the host's table, with the rights of the table's owner.
+#[pg_extern]
+fn execute_as_owner(relation: pg_sys::Oid, statement: &str) {
+    rights::execute_as_owner(relation, statement).unwrap_or_else(|error| Error::Spi(error).raise())
+}
