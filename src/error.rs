@@ -105,7 +105,7 @@ impl From<Error> for ErrorReport {
             NoTransactionBlock(_) => (
                 PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
                 "The identity ended with this statement.",
-                "BEGIN first, and run in that transaction what needs the identity: ATOMIC_REQUESTS in Django, a transaction of \
+                "BEGIN first, and run in that transaction what needs the identity: transaction.atomic() in Django, a transaction of \
                  the pool in other drivers.",
             ),
             NullPermission => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
