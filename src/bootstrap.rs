@@ -112,7 +112,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/protect_staged.sql",
     name = "protect_staged",
-    requires = ["protect_table"]
+    requires = [api::projection::read_as_owner, "protect_table"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_staged_script.sql",
@@ -132,7 +132,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/preview_table.sql",
     name = "preview_table",
-    requires = ["protect_table"]
+    requires = [api::projection::read_as_role, "protect_table"]
 );
 extension_sql_file!(
     "../sql/bootstrap/assign_users.sql",
@@ -222,6 +222,7 @@ extension_sql_file!(
         api::projection::sync_users,
         api::projection::write_metadata,
         api::projection::projected_claims,
+        api::projection::read_as_role,
         api::projection::read_as_owner,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,

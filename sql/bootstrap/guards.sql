@@ -363,6 +363,18 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.guard_tenant() IS 'Trigger function: status and who is taken in by e-mail address are the operators'', the key is the administrators''; updated_at is kept';
+CREATE FUNCTION tenancy.number_key() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.key_number := CASE WHEN NEW.key ~ '^(0|-?[1-9][0-9]{0,18})$' THEN
+        CASE WHEN NEW.key::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN NEW.key::bigint END END;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.number_key() IS 'Trigger function: keeps tenants.key_number';
+CREATE TRIGGER number_key BEFORE INSERT OR UPDATE OF key ON tenancy.tenants
+    FOR EACH ROW EXECUTE FUNCTION tenancy.number_key();
+ALTER TABLE tenancy.tenants ENABLE ALWAYS TRIGGER number_key;
 CREATE TRIGGER guard BEFORE UPDATE ON tenancy.tenants
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_tenant();
 

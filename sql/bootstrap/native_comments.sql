@@ -19,4 +19,5 @@ COMMENT ON FUNCTION tenancy.diagnose() IS 'Explains the present identity as rows
 COMMENT ON FUNCTION tenancy.sync_users(uuid[]) IS 'Administrators only: projects the claims of these users into the users table, all in one statement. Returns how many were wrong';
 COMMENT ON FUNCTION tenancy.projected_claims(uuid[]) IS 'Administrators only: what the claims of these users are, by the newest committed state and one''s own changes';
 COMMENT ON FUNCTION tenancy.write_metadata(text, text[], uuid[], text[]) IS 'Administrators only: puts JSON objects into a metadata column of these users, each in place of those of the keys that the column has, with the rights of the users table''s owner. Returns how many changed';
+COMMENT ON FUNCTION tenancy.read_as_role(text, text) IS 'Administrators only: the first column of what a query gives, executed with the rights of a database role that the caller is a member of, else NULL; the code that runs cannot leave the role';
 COMMENT ON FUNCTION tenancy.read_as_owner(oid, text) IS 'Administrators only: the first column of what a query gives, executed with the rights of the owner of that table';

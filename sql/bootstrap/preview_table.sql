@@ -98,16 +98,21 @@ BEGIN
                            'tenancy_preview_' || number, (SELECT c.relname FROM pg_class c WHERE c.oid = "table"), condition);
             EXECUTE format('GRANT SELECT ON pg_temp.%I TO %I', 'tenancy_preview_' || number, as_role);
         END LOOP;
-        condition := CASE WHEN may."select" THEN format('SELECT pg_catalog.count(*) FROM %s', "table") ELSE 'SELECT 0' END;
-        PERFORM tenancy.act_as(user_id, tenant, as_role, claims);
+        condition := CASE WHEN may."select" THEN format('SELECT pg_catalog.count(*)::pg_catalog.text FROM %s', "table") ELSE 'SELECT ''0''::pg_catalog.text' END;
+        -- Policies are the table owner's code: after SET ROLE it could set the role back, so that is not how the role is taken.
+        PERFORM tenancy.act_as(user_id, tenant, current_user, claims || jsonb_build_object('role', as_role));
+        IF NOT pg_has_role(as_role, 'MEMBER') THEN
+            RAISE EXCEPTION 'permission denied to preview for database role "%"', as_role USING ERRCODE = '42501',
+                HINT = 'You must be a member of it.';
+        END IF;
         -- Functions that policies call may count on the caller's search_path, so from here on nothing may count on ours.
         PERFORM set_config('search_path', path, true);
-        EXECUTE condition INTO n1;
-        EXECUTE 'SELECT pg_catalog.count(*) FROM pg_temp.tenancy_preview_1' INTO n2;
-        EXECUTE 'SELECT pg_catalog.count(*) FROM pg_temp.tenancy_preview_2' INTO n3;
-        EXECUTE 'SELECT pg_catalog.count(*) FROM pg_temp.tenancy_preview_3' INTO n4;
-        EXECUTE 'SELECT pg_catalog.count(*) FROM pg_temp.tenancy_preview_4' INTO n5;
-        EXECUTE 'SELECT pg_catalog.count(*) FROM pg_temp.tenancy_preview_5' INTO n6;
+        n1 := (tenancy.read_as_role(as_role, condition))[1];
+        n2 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_1'))[1];
+        n3 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_2'))[1];
+        n4 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_3'))[1];
+        n5 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_4'))[1];
+        n6 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_5'))[1];
         -- Takes it all back: identity, role, path and views.
         RAISE EXCEPTION USING ERRCODE = 'TN000';
     EXCEPTION WHEN SQLSTATE 'TN000' THEN

@@ -8,7 +8,15 @@ CREATE FUNCTION tenancy.fill_tenant() RETURNS trigger
 DECLARE
     value text;
 BEGIN
-    EXECUTE format('SELECT (%s)::text FROM (SELECT ($1).*) AS %I', TG_ARGV[1], TG_TABLE_NAME) INTO value USING NEW;
+    -- What the expression names, the host's owners may rename and replace, so nobody else's rights are lent to it; and what
+    -- the column's type computes is theirs too, if they have changed it meanwhile.
+    IF NOT EXISTS (SELECT FROM pg_attribute a
+                    WHERE a.attrelid = TG_RELID AND a.attname = TG_ARGV[0]
+                      AND a.atttypid = ANY ('{uuid,bigint,integer,text,varchar}'::regtype[])) THEN
+        RETURN NEW;
+    END IF;
+    value := (tenancy.read_as_owner(TG_RELID, format('SELECT (%s)::pg_catalog.text FROM (SELECT (%L::%s).*) AS %I',
+                                                     TG_ARGV[1], NEW::text, TG_RELID::regclass, TG_TABLE_NAME)))[1];
     IF value IS NULL THEN
         RETURN NEW;
     END IF;
@@ -16,7 +24,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION tenancy.fill_tenant() FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.fill_tenant() IS 'Trigger function: during a staged rollout, gives a row without tenant what the backfill''s expression says; that runs as the extension''s owner, since the writer may not see what it reads';
+COMMENT ON FUNCTION tenancy.fill_tenant() IS 'Trigger function: during a staged rollout, gives a row without tenant what the backfill''s expression says, with the rights of the table''s owner, since the writer may not see what it reads';
 
 CREATE FUNCTION tenancy.staged_quote(body text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -39,10 +39,13 @@ CREATE TABLE tenancy.tenants (
         CONSTRAINT tenants_id_check CHECK (id <> '00000000-0000-0000-0000-000000000000'),
     key text UNIQUE
         CONSTRAINT tenants_key_check CHECK (key <> '' AND length(key) <= 200),
-    key_number bigint UNIQUE GENERATED ALWAYS AS (
-        CASE WHEN key ~ '^(0|-?[1-9][0-9]{0,18})$' THEN
-            CASE WHEN key::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN key::bigint END
-        END) STORED,
+    -- Not generated: with triggers before updates, as there are here, any update would then lock the row against foreign
+    -- keys, so that nobody could insert for the tenant until it ends.
+    key_number bigint UNIQUE
+        CONSTRAINT tenants_key_number_check CHECK (key_number IS NOT DISTINCT FROM
+            CASE WHEN key ~ '^(0|-?[1-9][0-9]{0,18})$' THEN
+                CASE WHEN key::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN key::bigint END
+            END),
     slug text NOT NULL UNIQUE
         CONSTRAINT tenants_slug_check CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
     name text NOT NULL CONSTRAINT tenants_name_check CHECK (name <> '' AND length(name) <= 200),
@@ -61,7 +64,7 @@ CREATE TABLE tenancy.tenants (
 COMMENT ON TABLE tenancy.tenants IS 'Tenants: the organisations, workspaces or accounts whose data is kept apart';
 COMMENT ON COLUMN tenancy.tenants.id IS 'What protected tables refer to';
 COMMENT ON COLUMN tenancy.tenants.key IS 'The key the host application uses, if it has one of its own, as text. One that can be read as a uuid, in whatever form, must be the tenant''s own id, so that a text names one tenant';
-COMMENT ON COLUMN tenancy.tenants.key_number IS 'The key as a number, if it is one as Postgres writes a bigint: what columns of type bigint and integer refer to';
+COMMENT ON COLUMN tenancy.tenants.key_number IS 'Filled in by a trigger: the key as a number, if it is one as Postgres writes a bigint: what columns of type bigint and integer refer to';
 COMMENT ON COLUMN tenancy.tenants.slug IS 'Short name, 1 to 63 of a-z, 0-9 and dash, no dash at the ends';
 COMMENT ON COLUMN tenancy.tenants.name IS 'Name shown to people';
 COMMENT ON COLUMN tenancy.tenants.status IS 'active; read_only: only permissions named *.read hold; suspended: every check denies; archived: as suspended, and only operators see it';

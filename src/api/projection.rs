@@ -14,10 +14,17 @@ export! {
         nothing, |call| call.replaced_keys(&KEYS);
 }
 
+/// The first column of what a query gives, with the rights of a database role that the caller is a member of, and no way
+/// back to his own for the code that runs, such as policies. NULL if he is no member.
+#[pg_extern]
+fn read_as_role(db_role: &str, query: &str) -> Option<Vec<Option<String>>> {
+    projection::read_as_role(db_role, query).unwrap_or_else(|error| Error::Spi(error).raise())
+}
+
 /// Locks the users' rows, reads their grants in one snapshot and writes the claims that are wrong; how many were.
 #[pg_extern]
-fn sync_users(user_ids: Vec<Uuid>) -> i64 {
-    let ids: Vec<Id> = user_ids.iter().map(|id| *id.as_bytes()).collect();
+fn sync_users(user_ids: Vec<Option<Uuid>>) -> i64 {
+    let ids: Vec<Id> = user_ids.iter().flatten().map(|id| *id.as_bytes()).collect();
     projection::sync(&ids, Locked::Wait).unwrap_or_else(|error| Error::Spi(error).raise()).wrong
 }
 
@@ -33,9 +40,9 @@ fn write_metadata(column: &str, keys: Vec<String>, user_ids: Vec<Uuid>, document
 /// What these users' claims are, by the newest committed state and one's own changes.
 #[pg_extern(stable)]
 fn projected_claims(
-    user_ids: Vec<Uuid>,
+    user_ids: Vec<Option<Uuid>>,
 ) -> TableIterator<'static, (name!(user_id, Uuid), name!(claims, JsonB))> {
-    let ids: Vec<Id> = user_ids.iter().map(|id| *id.as_bytes()).collect();
+    let ids: Vec<Id> = user_ids.iter().flatten().map(|id| *id.as_bytes()).collect();
     let mut rows = Vec::with_capacity(ids.len());
     cache::each_access(&ids, |user, access| {
         let claims = serde_json::Value::Object(projection::claims_of(access));

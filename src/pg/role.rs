@@ -49,32 +49,57 @@ pub fn owner_of(relation: Oid) -> Option<Oid> {
 }
 
 /// Until it is dropped, this process acts as another role: what it executes, and the triggers that fires, have that role's
-/// rights.
+/// rights. Settings that are changed meanwhile are put back, or the code that goes on would run under a search_path of that
+/// role's choice.
 pub struct Acting {
     user: Oid,
     context: i32,
+    settings: i32,
 }
 
 impl Acting {
     /// As the owner of a table writes it when a foreign key cascades: its own row security does not bind him, and none of
     /// its triggers gets more rights than he has.
     pub fn as_owner_of(relation: Oid) -> Option<Self> {
-        let owner = owner_of(relation)?;
+        Some(Self::begin(owner_of(relation)?, pg_sys::SECURITY_NOFORCE_RLS))
+    }
+
+    /// The same only to read: nothing is left behind that would run later with other rights.
+    pub fn reading_as_owner_of(relation: Oid) -> Option<Self> {
+        let flags = pg_sys::SECURITY_NOFORCE_RLS | pg_sys::SECURITY_RESTRICTED_OPERATION;
+        Some(Self::begin(owner_of(relation)?, flags))
+    }
+
+    /// As a role that the present one is a member of, which the code that runs cannot leave, as it could after SET ROLE.
+    pub fn reading_as(role: &CStr) -> Option<Self> {
+        // SAFETY: syscache lookups; missing_ok.
+        let role = unsafe { pg_sys::get_role_oid(role.as_ptr(), true) };
+        // SAFETY: as above, for a role that is there.
+        let allowed = role != Oid::INVALID && unsafe { pg_sys::is_member_of_role(current(), role) };
+        allowed.then(|| Self::begin(role, pg_sys::SECURITY_RESTRICTED_OPERATION))
+    }
+
+    fn begin(role: Oid, flags: u32) -> Self {
         let (mut user, mut context) = (Oid::INVALID, 0);
-        // SAFETY: the pair that ri_PerformCheck uses (ri_triggers.c); the end of a transaction or subtransaction puts the
-        // former user back as well, so that an error leaves nothing behind.
+        // SAFETY: the pair that ri_PerformCheck uses (ri_triggers.c), and the nested settings of index_build (index.c); the
+        // end of a transaction or subtransaction puts user and settings back as well, so that an error leaves nothing behind.
         unsafe {
             pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-            let flags = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS) as i32;
-            pg_sys::SetUserIdAndSecContext(owner, context | flags);
+            let flags = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | flags) as i32;
+            pg_sys::SetUserIdAndSecContext(role, context | flags);
+            Self { user, context, settings: pg_sys::NewGUCNestLevel() }
         }
-        Some(Self { user, context })
     }
 }
 
 impl Drop for Acting {
     fn drop(&mut self) {
-        // SAFETY: what `as_owner_of` found.
+        // An error on its way up has the settings put back where it is caught.
+        if !std::thread::panicking() {
+            // SAFETY: the level that `begin` opened, and no other is open above it.
+            unsafe { pg_sys::AtEOXact_GUC(false, self.settings) }
+        }
+        // SAFETY: what `begin` found.
         unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) }
     }
 }

@@ -162,8 +162,17 @@ fn write(
 /// Of a host's table: no more than its owner may read, and with nobody else's rights.
 pub fn read_as_owner(table: pgrx::pg_sys::Oid, query: &str) -> SpiResult<Vec<Option<String>>> {
     Spi::connect(|client| {
-        let Some(_owner) = Acting::as_owner_of(table) else { return Ok(Vec::new()) };
+        let Some(_owner) = Acting::reading_as_owner_of(table) else { return Ok(Vec::new()) };
         client.select(query, None, &[])?.map(|row| row.get::<String>(1)).collect()
+    })
+}
+
+/// As a database role, whose policies may have been written by anybody. `None` if the present role is no member of it.
+pub fn read_as_role(role: &str, query: &str) -> SpiResult<Option<Vec<Option<String>>>> {
+    let Ok(role) = std::ffi::CString::new(role) else { return Ok(None) };
+    Spi::connect(|client| {
+        let Some(_role) = Acting::reading_as(&role) else { return Ok(None) };
+        client.select(query, None, &[])?.map(|row| row.get::<String>(1)).collect::<SpiResult<_>>().map(Some)
     })
 }
 

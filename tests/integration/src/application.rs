@@ -63,7 +63,7 @@ impl Application {
             self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let program = required(program);
         let mut command: Vec<&std::ffi::OsStr> = vec![self.dir.as_os_str(), said.as_os_str(), "env".as_ref()];
-        command.extend(variables.iter().map(|variable| std::ffi::OsStr::new(variable)));
+        command.extend(variables.iter().map(std::ffi::OsStr::new));
         command.push(program.as_os_str());
         command.extend(arguments.iter().map(|argument| std::ffi::OsStr::new(*argument)));
         let guardian = Guardian::watch(script, &command);

@@ -1,0 +1,101 @@
+-- Owners of host tables who are no administrators, and code of theirs that our functions come to run: it never has our
+-- rights, nor the administrator's, and never changes what goes on after it.
+SET client_min_messages = warning;
+\set SHOW_CONTEXT never
+CREATE ROLE hostile_owner; CREATE ROLE hostile_app; CREATE SCHEMA hostile AUTHORIZATION hostile_owner; GRANT USAGE ON SCHEMA hostile TO PUBLIC;
+SELECT tenancy.enable_role('hostile_app');
+SELECT tenancy.create_role('hostile_viewer') IS NOT NULL AS made;
+SELECT tenancy.create_tenant('hostile-a', owner => NULL) AS a \gset
+CREATE TABLE hostile.climbed (how text, by name DEFAULT current_user); GRANT INSERT ON hostile.climbed TO PUBLIC;
+CREATE FUNCTION pg_temp.gained() RETURNS TABLE (super boolean, beyond text[]) LANGUAGE sql AS $$
+    SELECT r.rolsuper, ARRAY(SELECT DISTINCT how || ' as ' || CASE WHEN by IN ('hostile_owner', 'hostile_app') THEN by ELSE 'an administrator' END FROM hostile.climbed ORDER BY 1)
+      FROM pg_roles r WHERE rolname = 'hostile_owner' $$;
+SET ROLE hostile_owner;
+CREATE FUNCTION hostile.climb(how text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO hostile.climbed VALUES (how);
+    BEGIN
+        EXECUTE 'ALTER ROLE hostile_owner SUPERUSER';
+    EXCEPTION WHEN insufficient_privilege THEN NULL;
+    END;
+    RETURN true;
+END $$;
+-- A staged rollout: what the backfill names is replaced while it lasts.
+CREATE TABLE hostile.docs (id int PRIMARY KEY, org int); CREATE TABLE hostile.orgs (id int PRIMARY KEY, tid uuid);
+INSERT INTO hostile.docs VALUES (1, 1); INSERT INTO hostile.orgs VALUES (1, :'a');
+RESET ROLE;
+SELECT string_agg(s, E'\n') AS begun
+  FROM (SELECT s FROM regexp_split_to_table(tenancy.protect_table_sql('hostile.docs', resource => 'hostile', add_column => true,
+                      backfill => '(SELECT o.tid FROM hostile.orgs o WHERE o.id = docs.org)', staged => true), '(?n)(?=^-- [0-9]+\. )') WITH ORDINALITY x (s, n)
+         WHERE s LIKE '-- %' AND n <= 4 ORDER BY n) y \gset
+:begun
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'hostile.docs'::regclass AND NOT tgisinternal ORDER BY 1;
+SET ROLE hostile_owner;
+ALTER TABLE hostile.orgs RENAME TO orgs_real;
+CREATE FUNCTION hostile.fill() RETURNS uuid LANGUAGE sql AS $$ SELECT NULL::uuid FROM hostile.climb('fill') $$;
+CREATE VIEW hostile.orgs AS SELECT id, coalesce(hostile.fill(), tid) AS tid FROM hostile.orgs_real;
+INSERT INTO hostile.docs (id, org) VALUES (2, 1);
+-- As the type of the column, too.
+ALTER TABLE hostile.docs RENAME tenant_id TO tenant_real;
+CREATE DOMAIN hostile.tenant AS uuid CHECK (hostile.climb('type'));
+ALTER TABLE hostile.docs ADD COLUMN tenant_id hostile.tenant;
+INSERT INTO hostile.docs (id, org) VALUES (3, 1);
+RESET ROLE;
+SELECT id, tenant_real = :'a' AS filled FROM hostile.docs ORDER BY id;
+SELECT * FROM pg_temp.gained();
+DELETE FROM hostile.climbed;
+-- A preview evaluates his policies: they cannot put the role back.
+SET ROLE hostile_owner;
+CREATE TABLE hostile.notes (id int PRIMARY KEY, tenant_id uuid); GRANT SELECT, UPDATE, DELETE ON hostile.notes TO hostile_app; INSERT INTO hostile.notes VALUES (1, NULL);
+CREATE FUNCTION hostile.leave() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        PERFORM set_config('role', 'none', false);
+    EXCEPTION WHEN OTHERS THEN RAISE WARNING '% %', SQLSTATE, SQLERRM;
+    END;
+    BEGIN
+        PERFORM set_config('session_authorization', 'postgres', false);
+    EXCEPTION WHEN OTHERS THEN RAISE WARNING '% %', SQLSTATE, SQLERRM;
+    END;
+    RAISE WARNING 'as %', current_user;
+    RETURN hostile.climb('policy');
+END $$;
+ALTER TABLE hostile.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON hostile.notes FOR SELECT USING (hostile.leave());
+RESET ROLE;
+SELECT * FROM tenancy.preview_table('hostile.notes', gen_random_uuid(), db_role => 'hostile_app');
+SELECT * FROM pg_temp.gained();
+-- Who is no member of the role cannot borrow its rights.
+CREATE ROLE hostile_admin BYPASSRLS; GRANT USAGE ON SCHEMA tenancy TO hostile_admin;
+GRANT EXECUTE ON FUNCTION tenancy.read_as_role(text, text) TO hostile_admin;
+SET ROLE hostile_admin;
+SELECT tenancy.read_as_role('hostile_owner', 'SELECT current_user::text') AS stranger, tenancy.read_as_role('hostile_admin', 'SELECT current_user::text') AS self, tenancy.read_as_role('no such role', 'SELECT 1::text') AS nobody;
+RESET ROLE;
+-- Attached tables: the search_path that his code sets does not stay.
+SET ROLE hostile_owner;
+CREATE TABLE hostile.o (id uuid PRIMARY KEY, name text); CREATE TABLE hostile.m (org uuid, usr uuid, role text);
+RESET ROLE;
+SELECT tenancy.attach_tenants('hostile.o', name_column => 'name') IS NOT NULL AS attached;
+SELECT tenancy.attach_members('hostile.m', 'org', 'usr', roles => '{hostile_viewer}') IS NOT NULL AS attached;
+SET ROLE hostile_owner;
+INSERT INTO hostile.o VALUES ('4e000000-0000-4000-8000-000000000001', 'A');
+CREATE FUNCTION hostile.steal(text, text) RETURNS boolean LANGUAGE sql AS $$ SELECT hostile.climb('path') AND $1 OPERATOR(pg_catalog.~~) $2 $$;
+CREATE OPERATOR hostile.~~ (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.steal);
+CREATE FUNCTION hostile.predicate(int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('search_path', 'hostile,pg_catalog', false), hostile.climb('predicate');
+    RETURN true;
+END $$;
+CREATE INDEX ON hostile.m (org) WHERE hostile.predicate(1);
+SET search_path = public;
+INSERT INTO hostile.m VALUES ('4e000000-0000-4000-8000-000000000001', '4e000000-0000-4000-8000-000000000002', NULL);
+SHOW search_path;
+RESET search_path; RESET ROLE;
+SELECT count(*) AS members FROM tenancy.members WHERE user_id = '4e000000-0000-4000-8000-000000000002';
+SELECT * FROM pg_temp.gained();
+SELECT tenancy.detach_members() IS NOT NULL, tenancy.detach_tenants() IS NOT NULL;
+DROP SCHEMA hostile CASCADE;
+DELETE FROM tenancy.tenants WHERE slug = 'hostile-a' OR id = '4e000000-0000-4000-8000-000000000001';
+SELECT tenancy.drop_role('hostile_viewer', cascade => true);
+DELETE FROM tenancy.permissions WHERE name LIKE 'hostile.%';
+DROP OWNED BY hostile_app, hostile_admin; DROP ROLE hostile_owner, hostile_app, hostile_admin;
