@@ -89,6 +89,12 @@ SELECT * FROM compare(', mode => ''membership''', $$ALTER TABLE preview.docs ENA
     CREATE POLICY fewer ON preview.docs AS RESTRICTIVE FOR UPDATE USING (id % 2 = 0); CREATE POLICY none ON preview.docs AS RESTRICTIVE FOR DELETE TO preview_other USING (false)$$);
 SELECT * FROM compare('', $$CREATE POLICY theirs ON preview.docs USING (current_user = 'authenticated' AND EXISTS (SELECT FROM preview.cases c WHERE c.who = docs.owner_id));
     GRANT SELECT ON preview.cases TO authenticated, preview_other, preview_owner$$);
+-- One that asks a table which has policies itself: they bind the reader, not who asks for the preview.
+CREATE TABLE guarded AS SELECT n AS id FROM generate_series(1, 120) n;
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE POLICY few ON guarded USING (id < 20 AND current_user <> 'preview_other');
+GRANT SELECT ON guarded TO authenticated, preview_other, preview_owner;
+SELECT * FROM compare('', 'CREATE POLICY theirs ON preview.docs USING (EXISTS (SELECT FROM preview.guarded g WHERE g.id = docs.id))');
 -- A function of theirs that counts on the caller's search_path, and claims of theirs.
 CREATE FUNCTION theirs(who uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN EXISTS (SELECT FROM cases c WHERE c.who = $1); END $$;
 SELECT * FROM compare('', 'ALTER TABLE preview.docs ENABLE ROW LEVEL SECURITY; CREATE POLICY theirs ON preview.docs USING (preview.theirs(owner_id))');

@@ -94,3 +94,26 @@ fn every_option_and_type_of_protect_table_is_documented() {
         assert!(page.contains(&format!("`{default}`")), "docs/reference/protect_table.md: {default}");
     }
 }
+
+/// The guide's table has the lock of every statement of the script that a regress test printed.
+#[test]
+fn every_lock_of_a_staged_rollout_is_in_its_guide() {
+    let page = read("docs/guides/adopting_a_large_table.md");
+    let printed = read("tests/pg_regress/expected/protect_staged.out");
+    let locks: Vec<&str> = printed
+        .lines()
+        .take_while(|line| !line.contains("It has changed nothing yet"))
+        .filter_map(|line| line.strip_prefix("-- ")?.split_once(". Lock: "))
+        .map(|(_, lock)| lock)
+        .collect();
+    assert!(locks.len() >= 10, "{locks:?}");
+    let rows: Vec<Vec<String>> = page.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+    for (n, lock) in locks.iter().enumerate() {
+        let lock = lock.replace("staged.plain_inward", "docs");
+        // The header comes first, then one row for each statement, in order.
+        let row = &rows[n + 1];
+        let names: Vec<&str> = lock.split([',', ';', ':', '.']).map(str::trim).collect();
+        assert!(row[1].starts_with(names[0]), "statement {}: {lock} / {row:?}", n + 1);
+    }
+    assert_eq!(rows.len(), locks.len() + 1);
+}
