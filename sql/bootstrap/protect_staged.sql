@@ -15,8 +15,9 @@ BEGIN
                       AND a.atttypid = ANY ('{uuid,bigint,integer,text,varchar}'::regtype[])) THEN
         RETURN NEW;
     END IF;
+    -- The row as its output function writes it: a cast to text could be the owner's.
     value := (tenancy.read_as_owner(TG_RELID, format('SELECT (%s)::pg_catalog.text FROM (SELECT (%L::%s).*) AS %I',
-                                                     TG_ARGV[1], NEW::text, TG_RELID::regclass, TG_ARGV[2])))[1];
+                                                     TG_ARGV[1], NEW, TG_RELID::regclass, TG_ARGV[2])))[1];
     IF value IS NULL THEN
         RETURN NEW;
     END IF;

@@ -35,6 +35,10 @@ ALTER TABLE hostile.orgs RENAME TO orgs_real;
 CREATE FUNCTION hostile.fill() RETURNS uuid LANGUAGE sql AS $$ SELECT NULL::uuid FROM hostile.climb('fill') $$;
 CREATE VIEW hostile.orgs AS SELECT id, coalesce(hostile.fill(), tid) AS tid FROM hostile.orgs_real;
 INSERT INTO hostile.docs (id, org) VALUES (2, 1);
+-- As a cast of its rows.
+CREATE FUNCTION hostile.cast_docs(hostile.docs) RETURNS text LANGUAGE sql AS $$ SELECT 'x' FROM hostile.climb('cast') $$;
+CREATE CAST (hostile.docs AS text) WITH FUNCTION hostile.cast_docs(hostile.docs);
+INSERT INTO hostile.docs (id, org) VALUES (4, 1);
 -- As the type of the column, too.
 ALTER TABLE hostile.docs RENAME tenant_id TO tenant_real;
 CREATE DOMAIN hostile.tenant AS uuid CHECK (hostile.climb('type'));
