@@ -374,7 +374,6 @@ $$;
 COMMENT ON FUNCTION tenancy.number_key() IS 'Trigger function: keeps tenants.key_number';
 CREATE TRIGGER number_key BEFORE INSERT OR UPDATE OF key ON tenancy.tenants
     FOR EACH ROW EXECUTE FUNCTION tenancy.number_key();
-ALTER TABLE tenancy.tenants ENABLE ALWAYS TRIGGER number_key;
 COMMENT ON TRIGGER number_key ON tenancy.tenants IS 'Keeps key_number';
 CREATE TRIGGER guard BEFORE UPDATE ON tenancy.tenants
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_tenant();
