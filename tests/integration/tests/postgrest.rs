@@ -365,8 +365,9 @@ fn policy_functions_write_nothing_in_read_only_requests() {
     let arguments = |types: &str| {
         let value = |name: &str| match name {
             "uuid" => format!("'{}'::uuid", tenant(1)),
-            "text" => "'docs.read'".to_owned(),
-            "text[]" => "'{docs.read}'".to_owned(),
+            "text" => "'docs.read'::text".to_owned(),
+            "text[]" => "'{docs.read}'::text[]".to_owned(),
+            "bigint" | "integer" | "smallint" => format!("42::{name}"),
             other => panic!("a policy function with an argument of type {other}: give it a value here"),
         };
         types.split(", ").filter(|name| !name.is_empty()).map(value).collect::<Vec<_>>().join(", ")
