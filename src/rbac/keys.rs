@@ -48,7 +48,7 @@ impl Hasher for NumberHasher {
 pub struct Keys {
     of: IdMap<Rc<str>>,
     texts: HashMap<Rc<str>, (Id, u32)>,
-    numbers: HashMap<i64, u32, BuildHasherDefault<NumberHasher>>,
+    numbers: HashMap<i64, (Id, u32), BuildHasherDefault<NumberHasher>>,
     /// The number where it is one.
     sole: Option<(i64, u32)>,
 }
@@ -57,7 +57,7 @@ impl Keys {
     pub(super) fn add(&mut self, tenant: Id, kind: u32, key: &str) {
         let key: Rc<str> = Rc::from(key);
         if let Some(number) = number(&key) {
-            self.numbers.insert(number, kind);
+            self.numbers.insert(number, (tenant, kind));
             self.sole = (self.numbers.len() == 1).then_some((number, kind));
         }
         self.of.insert(tenant, Rc::clone(&key));
@@ -68,7 +68,7 @@ impl Keys {
     pub(super) fn bytes(&self) -> usize {
         self.of.capacity() * size_of::<(Id, Rc<str>)>()
             + self.texts.capacity() * size_of::<(Rc<str>, (Id, u32))>()
-            + self.numbers.capacity() * size_of::<(i64, u32)>()
+            + self.numbers.capacity() * size_of::<(i64, (Id, u32))>()
             + self.of.values().map(|key| key.len() + 32).sum::<usize>()
     }
 }
@@ -98,12 +98,12 @@ impl Name for i64 {
     fn kind(self, access: &AccessMap) -> Option<u32> {
         match access.keys.sole {
             Some((sole, kind)) => (sole == self).then_some(kind),
-            None => access.keys.numbers.get(&self).copied(),
+            None => access.keys.numbers.get(&self).map(|(_, kind)| *kind),
         }
     }
 
     fn is(self, tenant: &Id, access: &AccessMap) -> bool {
-        access.key(tenant).and_then(|key| number(&key)) == Some(self)
+        access.keys.numbers.get(&self).is_some_and(|(own, _)| own == tenant)
     }
 }
 
@@ -136,8 +136,13 @@ impl AccessMap {
     /// The numbers of the tenants in which the answer is yes, in order.
     pub fn numbers_where(&self, question: &Question) -> Vec<i64> {
         let admits = self.kinds_where(question);
-        let mut numbers: Vec<i64> =
-            self.keys.numbers.iter().filter(|(_, kind)| admits(**kind)).map(|(number, _)| *number).collect();
+        let mut numbers: Vec<i64> = self
+            .keys
+            .numbers
+            .iter()
+            .filter(|(_, (_, kind))| admits(*kind))
+            .map(|(number, _)| *number)
+            .collect();
         numbers.sort_unstable();
         numbers
     }
