@@ -92,7 +92,7 @@ fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
             if !settings::TRUST_CLAIMS.get() {
                 say(findings, "claims", "not read: tenancy.trust_claims is off", "");
             }
-            if Spi::get_one::<bool>(TRUSTED_CALLER) == Ok(Some(true)) {
+            if trusted_caller() {
                 let hint = "BEGIN; SELECT tenancy.set_identity(...); and what needs it, in one transaction. In autocommit it \
                             ends with its own statement.";
                 let finding =
@@ -103,6 +103,12 @@ fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
         }
     };
     say(findings, topic, finding, "");
+}
+
+/// Asked without `Spi::get_one`, which takes a transaction id, and a standby has none to give.
+fn trusted_caller() -> bool {
+    let trusted = Spi::connect(|client| client.select(TRUSTED_CALLER, Some(1), &[])?.first().get_one::<bool>());
+    trusted == Ok(Some(true))
 }
 
 fn about_claims(identity: &Identity, findings: &mut Vec<Finding>) {
