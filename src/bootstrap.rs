@@ -6,10 +6,11 @@ extension_sql_file!("../sql/bootstrap/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/bootstrap/users_tables.sql", name = "users_tables", requires = ["tables"]);
 extension_sql_file!("../sql/bootstrap/host_tables.sql", name = "host_tables", requires = ["users_tables"]);
 extension_sql_file!("../sql/bootstrap/identity_tables.sql", name = "identity_tables", requires = ["tables"]);
+extension_sql_file!("../sql/bootstrap/usage_tables.sql", name = "usage_tables", requires = ["tables"]);
 extension_sql_file!(
     "../sql/bootstrap/helpers.sql",
     name = "helpers",
-    requires = ["host_tables", "identity_tables"]
+    requires = ["host_tables", "identity_tables", "usage_tables"]
 );
 extension_sql_file!("../sql/bootstrap/key_helpers.sql", name = "key_helpers", requires = ["helpers"]);
 extension_sql_file!("../sql/bootstrap/builtin.sql", name = "builtin", requires = ["key_helpers"]);
