@@ -196,6 +196,7 @@ extension_sql_file!(
     name = "profiles",
     requires = [api::projection::write_metadata, "attach_users"]
 );
+extension_sql_file!("../sql/bootstrap/usage.sql", name = "usage", requires = ["policies"]);
 extension_sql_file!("../sql/bootstrap/active_tenant.sql", name = "active_tenant", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/sync_claims.sql",
@@ -207,6 +208,7 @@ extension_sql_file!(
     name = "native_comments",
     requires = [
         "helpers",
+        "usage",
         api::require::require_permission,
         api::require::require_permission_in,
         api::administration::is_administrator,
