@@ -19,6 +19,7 @@ mod settings;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 mod triggers;
+mod usage;
 
 use pgrx::prelude::*;
 
@@ -34,5 +35,6 @@ pub extern "C-unwind" fn _PG_init() {
     session::start();
     cache::start();
     planner::start();
+    usage::start();
     settings::define();
 }

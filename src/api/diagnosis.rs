@@ -107,7 +107,8 @@ fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
 
 /// Asked without `Spi::get_one`, which takes a transaction id, and a standby has none to give.
 fn trusted_caller() -> bool {
-    let trusted = Spi::connect(|client| client.select(TRUSTED_CALLER, Some(1), &[])?.first().get_one::<bool>());
+    let trusted =
+        Spi::connect(|client| client.select(TRUSTED_CALLER, Some(1), &[])?.first().get_one::<bool>());
     trusted == Ok(Some(true))
 }
 

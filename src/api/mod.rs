@@ -18,3 +18,4 @@ mod rights;
 mod statistics;
 mod storage;
 pub(crate) mod trusted;
+mod usage;
