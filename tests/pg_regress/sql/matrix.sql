@@ -83,7 +83,7 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('protected_tables', 'SELECT', 'tenant.edit', $$true$$), ('protected_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.protected_tables (table_id, root_id) VALUES ('pg_class', 'pg_class')$$),
     ('protected_tables', 'UPDATE', 'tenant.edit', $$UPDATE tenancy.protected_tables SET options = '{}' WHERE false$$), ('protected_tables', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.protected_tables WHERE false$$),
     ('cache_signal', 'SELECT', 'tenant.edit', $$true$$),
-    ('role_signal', 'SELECT', 'tenant.edit', $$true$$),
+    ('role_signal', 'SELECT', 'tenant.edit', $$true$$), ('quota_signal', 'SELECT', 'usage.edit', $$true$$),
     ('active_tenants', 'SELECT', 'members.read', $$tenant_id = $A$$), ('active_tenants', 'INSERT', 'members.assign', $$INSERT INTO tenancy.active_tenants (user_id, tenant_id) VALUES ('@03', $A)$$),
     ('active_tenants', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = tenant_id WHERE user_id = '@04'$$), ('active_tenants', 'DELETE', 'members.assign', $$DELETE FROM tenancy.active_tenants WHERE user_id = '@04'$$),
     ('active_tenants, his own row', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = $A WHERE user_id = tenancy.current_user_id()$$),
@@ -137,7 +137,7 @@ BEGIN
     IF c.command = 'SELECT' THEN
         EXECUTE format('SELECT count(*) FILTER (WHERE %s), count(*) FROM tenancy.%I', command, from_table) INTO seen, elsewhere;
         elsewhere := elsewhere - seen;
-        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'attached_tables', 'attached_tenants', 'attached_members', 'reference_tables', 'claims_queue', 'sync_failures', 'subjects', 'meters', 'metered_tables') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
+        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'quota_signal', 'users_table', 'attached_tables', 'attached_tenants', 'attached_members', 'reference_tables', 'claims_queue', 'sync_failures', 'subjects', 'meters', 'metered_tables') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
                        WHEN c.on_table = 'operators' AND elsewhere = 0 THEN 'own' WHEN seen < there THEN 'own'
                        WHEN elsewhere = 0 OR from_table ~ '^role' AND actor <> 'administrator' THEN 'tenant' ELSE 'all' END;
         IF from_table ~ '^role' AND actor NOT IN ('administrator', 'anon') THEN
