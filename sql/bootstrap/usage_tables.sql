@@ -77,6 +77,7 @@ CREATE TABLE tenancy.plan_quotas (
     period text COLLATE "C" NOT NULL CONSTRAINT plan_quotas_period_check CHECK (period IN ('none', 'hour', 'day', 'month')),
     soft bigint CONSTRAINT plan_quotas_soft_check CHECK (soft >= 0),
     hard bigint CONSTRAINT plan_quotas_hard_check CHECK (hard >= 0),
+    CONSTRAINT plan_quotas_soft_hard_check CHECK (soft <= hard),
     PRIMARY KEY (plan, meter, period)
 );
 CREATE INDEX plan_quotas_meter_idx ON tenancy.plan_quotas (meter);
@@ -106,6 +107,7 @@ CREATE TABLE tenancy.quotas (
     period text COLLATE "C" NOT NULL CONSTRAINT quotas_period_check CHECK (period IN ('none', 'hour', 'day', 'month')),
     soft bigint CONSTRAINT quotas_soft_check CHECK (soft >= 0),
     hard bigint CONSTRAINT quotas_hard_check CHECK (hard >= 0),
+    CONSTRAINT quotas_soft_hard_check CHECK (soft <= hard),
     expires_at timestamptz,
     PRIMARY KEY (tenant_id, meter, period)
 );
