@@ -63,6 +63,10 @@ pub enum Error {
     NoSuchTenant,
     #[error("permission denied to fold usage")]
     MayNotFold,
+    #[error("cannot execute {0} in a read-only transaction")]
+    ReadOnly(&'static str),
+    #[error("cannot execute {0} during recovery")]
+    InRecovery(&'static str),
     #[error("the tables of usage are missing or of another version")]
     UsageTables,
     #[error("{0}")]
@@ -181,6 +185,7 @@ impl From<Error> for ErrorReport {
             ),
             NoSuchTenant => (PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "", ""),
             MayNotFold => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", "Only administrators may."),
+            ReadOnly(_) | InRecovery(_) => (PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION, "", ""),
             UsageTables => (
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "",
