@@ -38,6 +38,16 @@ pub enum Error {
     ClosedTenant(&'static str),
     #[error("{0} can only be used in transaction blocks")]
     NoTransactionBlock(&'static str),
+    #[error("meter \"{0}\" does not exist")]
+    UnknownMeter(String),
+    #[error("meter must not be null")]
+    NullMeter,
+    #[error("amount must be positive")]
+    NotPositive,
+    #[error("meter \"{0}\" is a gauge")]
+    CountedGauge(String),
+    #[error("usage is out of range")]
+    OutOfRange,
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -107,6 +117,27 @@ impl From<Error> for ErrorReport {
                 "The identity ended with this statement.",
                 "BEGIN first, and run in that transaction what needs the identity: transaction.atomic() in Django, a transaction of \
                  the pool in other drivers.",
+            ),
+            UnknownMeter(_) => (
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                "",
+                "An administrator can create it: SELECT tenancy.create_meter(...).",
+            ),
+            NullMeter => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", "Name a meter, such as api.calls."),
+            NotPositive => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "",
+                "What was counted stays counted: pass 1 or more.",
+            ),
+            CountedGauge(_) => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "A gauge tells a present amount; requests are counted by counters.",
+                "SELECT name FROM tenancy.meters WHERE kind = 'counter' lists those there are.",
+            ),
+            OutOfRange => (
+                PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+                "",
+                "Nothing was counted: the sum would not fit into a bigint.",
             ),
             NullPermission => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),

@@ -19,6 +19,7 @@ mod settings;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 mod triggers;
+mod usage;
 
 use pgrx::prelude::*;
 
@@ -35,4 +36,5 @@ pub extern "C-unwind" fn _PG_init() {
     cache::start();
     planner::start();
     settings::define();
+    usage::start();
 }

@@ -16,3 +16,11 @@ pub mod cache {
     #[path = "../../../src/cache/store.rs"]
     pub mod store;
 }
+
+#[path = "."]
+pub mod usage {
+    #[path = "../../../src/usage/seats.rs"]
+    pub mod seats;
+    #[path = "../../../src/usage/table.rs"]
+    pub mod table;
+}
