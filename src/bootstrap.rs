@@ -51,7 +51,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/manage_claims.sql",
     name = "manage_claims",
-    requires = ["attach_users", api::administration::caller_is_administrator]
+    requires = ["attach_users", api::administration::caller_is_administrator, api::rights::read_as_owner]
 );
 extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
 extension_sql_file!(
@@ -138,7 +138,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/assign_users.sql",
     name = "assign_users",
-    requires = ["auto_assignment", "users_tables"]
+    requires = ["auto_assignment", "users_tables", api::rights::read_as_owner]
 );
 extension_sql_file!(
     "../sql/bootstrap/profile_tables.sql",
@@ -196,17 +196,24 @@ extension_sql_file!(
     name = "profiles",
     requires = [api::projection::write_metadata, "attach_users"]
 );
+extension_sql_file!("../sql/bootstrap/usage.sql", name = "usage", requires = ["policies"]);
 extension_sql_file!("../sql/bootstrap/active_tenant.sql", name = "active_tenant", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/sync_claims.sql",
     name = "sync_claims",
-    requires = ["attach_users", api::projection::sync_users, api::projection::projected_claims]
+    requires = [
+        "attach_users",
+        api::projection::sync_users,
+        api::projection::projected_claims,
+        api::rights::read_as_owner
+    ]
 );
 extension_sql_file!(
     "../sql/bootstrap/native_comments.sql",
     name = "native_comments",
     requires = [
         "helpers",
+        "usage",
         api::require::require_permission,
         api::require::require_permission_in,
         api::administration::is_administrator,

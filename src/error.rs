@@ -3,6 +3,7 @@
 //! plpgsql, raise by the same table (docs/reference/errors.md).
 
 use crate::pg::report;
+use crate::usage::{Crossed, Exceeded};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::{PgLogLevel, PgSqlErrorCode};
 use std::ffi::CStr;
@@ -38,16 +39,36 @@ pub enum Error {
     ClosedTenant(&'static str),
     #[error("{0} can only be used in transaction blocks")]
     NoTransactionBlock(&'static str),
+    #[error("quota exceeded for meter \"{}\"", .0.meter)]
+    QuotaExceeded(Box<Exceeded>),
+    #[error("soft quota exceeded for meter \"{}\"", .0.meter)]
+    SoftQuota(Box<Crossed>),
+    #[error("usage out of range")]
+    UsageOverflow,
     #[error("meter \"{0}\" does not exist")]
     UnknownMeter(String),
     #[error("meter must not be null")]
     NullMeter,
+    #[error("amount must not be null")]
+    NullAmount,
+    #[error("amount of a counter must not be negative")]
+    NegativeAmount,
+    #[error("meter \"{0}\" is counted from tables")]
+    FedByTables(String),
+    #[error("no tenant to record usage for")]
+    NoTenantToRecord,
+    #[error("permission denied to record usage for this tenant")]
+    MayNotRecord,
+    #[error("tenant does not exist")]
+    NoSuchTenant,
+    #[error("permission denied to fold usage")]
+    MayNotFold,
+    #[error("the tables of usage are missing or of another version")]
+    UsageTables,
     #[error("amount must be positive")]
     NotPositive,
     #[error("meter \"{0}\" is a gauge")]
     CountedGauge(String),
-    #[error("usage is out of range")]
-    OutOfRange,
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -62,6 +83,11 @@ impl Error {
     /// Raises when the present call returns, with the name of the constraint that it is about.
     pub fn raise_about(self, constraint: &'static CStr) {
         report::prepare(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, &ErrorReport::from(self), constraint);
+    }
+
+    /// Tells the client what is nobody's fault.
+    pub fn notice(self) {
+        ErrorReport::from(self).report(PgLogLevel::NOTICE);
     }
 
     /// Tells the client, and goes on.
@@ -118,12 +144,52 @@ impl From<Error> for ErrorReport {
                 "BEGIN first, and run in that transaction what needs the identity: transaction.atomic() in Django, a transaction of \
                  the pool in other drivers.",
             ),
+            NullPermission | NullMeter | NullAmount => {
+                (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", "")
+            }
+            QuotaExceeded(quota) => {
+                asked = quota.detail();
+                (PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, asked.as_str(), quota.hint())
+            }
+            SoftQuota(crossed) => {
+                asked = crossed.detail();
+                (PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, asked.as_str(), "")
+            }
+            UsageOverflow => (
+                PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+                "Amounts and their sums are of type bigint.",
+                "",
+            ),
             UnknownMeter(_) => (
                 PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
                 "",
-                "An administrator can create it: SELECT tenancy.create_meter(...).",
+                "SELECT name FROM tenancy.meters lists those there are; tenancy.create_meter() makes one.",
             ),
-            NullMeter => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", "Name a meter, such as api.calls."),
+            NegativeAmount => {
+                (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "Counters add up; only gauges fall.", "")
+            }
+            FedByTables(_) => (
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "meter_table() has triggers count it.",
+                "SELECT tenancy.recount_usage(...) corrects it.",
+            ),
+            NoTenantToRecord => (
+                PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                "No tenant was given, and the request has no active one.",
+                "SELECT * FROM tenancy.diagnose() says why.",
+            ),
+            MayNotRecord => (
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                "",
+                "Members may record for their own tenants, and lower gauges with the permission usage.edit.",
+            ),
+            NoSuchTenant => (PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "", ""),
+            MayNotFold => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", "Only administrators may."),
+            UsageTables => (
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "",
+                "ALTER EXTENSION pg_tenancy UPDATE brings them to the version of the library.",
+            ),
             NotPositive => (
                 PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
                 "",
@@ -134,12 +200,6 @@ impl From<Error> for ErrorReport {
                 "A gauge tells a present amount; requests are counted by counters.",
                 "SELECT name FROM tenancy.meters WHERE kind = 'counter' lists those there are.",
             ),
-            OutOfRange => (
-                PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-                "",
-                "Nothing was counted: the sum would not fit into a bigint.",
-            ),
-            NullPermission => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
             NotATrigger(_) | OtherTrigger(..) => {
                 (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", "")

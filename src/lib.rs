@@ -35,6 +35,6 @@ pub extern "C-unwind" fn _PG_init() {
     session::start();
     cache::start();
     planner::start();
-    settings::define();
     usage::start();
+    settings::define();
 }

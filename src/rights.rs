@@ -1,8 +1,12 @@
 //! Executing SQL on a host's tables with no more rights than their owners', or a database role's, have: what their indexes,
 //! triggers and policies compute must not run with ours, nor change the settings that our code goes on under.
 
+use crate::error::Error;
 use crate::pg::role::Acting;
+use crate::rbac::Id;
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
+use pgrx::prelude::*;
 use pgrx::spi::{Result as SpiResult, Spi};
 use std::ffi::CString;
 
@@ -29,4 +33,37 @@ pub fn execute_as_owner(table: Oid, statement: &str) -> SpiResult<()> {
         let Some(_owner) = Acting::as_owner_of(table) else { return Ok(()) };
         client.update(statement, None, &[]).map(|_| ())
     })
+}
+
+/// What a parameter of a statement stands for.
+pub enum Argument<'a> {
+    Uuid(Id),
+    Text(&'a str),
+    Number(i64),
+    /// Microseconds, Postgres epoch; the smallest is -infinity, the largest infinity.
+    Moment(i64),
+}
+
+impl Argument<'_> {
+    fn datum(&self) -> DatumWithOid<'_> {
+        match self {
+            Self::Uuid(id) => pgrx::Uuid::from_bytes(*id).into(),
+            Self::Text(text) => (*text).into(),
+            Self::Number(number) => (*number).into(),
+            Self::Moment(i64::MIN) => TimestampWithTimeZone::negative_infinity().into(),
+            Self::Moment(i64::MAX) => TimestampWithTimeZone::positive_infinity().into(),
+            // A moment beyond what Postgres can hold is written as none.
+            Self::Moment(moment) => TimestampWithTimeZone::try_from(*moment).ok().into(),
+        }
+    }
+}
+
+/// The same on one of our own tables, with parameters. How many rows it wrote; what goes wrong is raised.
+pub fn write_as_owner(table: Oid, statement: &str, arguments: &[Argument]) -> usize {
+    let written = Spi::connect_mut(|client| -> SpiResult<usize> {
+        let Some(_owner) = Acting::as_owner_of(table) else { return Ok(0) };
+        let arguments: Vec<DatumWithOid> = arguments.iter().map(Argument::datum).collect();
+        Ok(client.update(statement, None, &arguments)?.len())
+    });
+    written.unwrap_or_else(|error| Error::Spi(error).raise())
 }

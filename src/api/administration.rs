@@ -40,6 +40,10 @@ fn is_administrator() -> bool {
 /// only administrators may have written.
 #[pg_extern(stable, parallel_restricted)]
 fn caller_is_administrator() -> bool {
+    caller_administers()
+}
+
+pub fn caller_administers() -> bool {
     !role::is_restricted() && role::is_administrator(role::outer(), cache::schema_owner())
 }
 

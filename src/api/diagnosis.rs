@@ -36,6 +36,9 @@ fn diagnose()
     about_tenant(&identity, &mut findings);
     about_grants(&identity, &mut findings);
     about_policies(&identity, &mut findings);
+    for (finding, hint) in super::requests::findings() {
+        say(&mut findings, "usage", finding, hint);
+    }
     TableIterator::new(findings)
 }
 
@@ -107,7 +110,8 @@ fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
 
 /// Asked without `Spi::get_one`, which takes a transaction id, and a standby has none to give.
 fn trusted_caller() -> bool {
-    let trusted = Spi::connect(|client| client.select(TRUSTED_CALLER, Some(1), &[])?.first().get_one::<bool>());
+    let trusted =
+        Spi::connect(|client| client.select(TRUSTED_CALLER, Some(1), &[])?.first().get_one::<bool>());
     trusted == Ok(Some(true))
 }
 

@@ -19,3 +19,4 @@ mod rights;
 mod statistics;
 mod storage;
 pub(crate) mod trusted;
+mod usage;

@@ -30,3 +30,15 @@ pub const ARRAYS_KEEP_INDEX_ORDER: bool = cfg!(any(feature = "pg17", feature = "
 pub const GUC_NO_RESET: u32 = 0;
 #[cfg(not(feature = "pg15"))]
 pub const GUC_NO_RESET: u32 = pg_sys::GUC_NO_RESET;
+
+/// See xact::backend_number. Until 16 backends are numbered from 1.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+pub fn backend_number() -> i32 {
+    // SAFETY: reads a variable set when the process joined the server (globals.c).
+    unsafe { pg_sys::MyBackendId - 1 }
+}
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+pub fn backend_number() -> i32 {
+    // SAFETY: as above.
+    unsafe { pg_sys::MyProcNumber }
+}

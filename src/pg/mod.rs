@@ -8,6 +8,8 @@ pub mod execution;
 pub mod function;
 pub mod invalidation;
 pub mod jsonb;
+pub mod keyed;
+pub mod moment_lock;
 pub mod nodes;
 pub mod plan;
 pub mod report;

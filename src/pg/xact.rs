@@ -51,6 +51,33 @@ pub fn ends_with_call() -> bool {
     }
 }
 
+/// How deep in subtransactions this is; 1 is the transaction itself.
+pub fn depth() -> i32 {
+    // SAFETY: reads the current transaction state, which always exists (xact.c).
+    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
+}
+
+/// The clock, not the statement's time: microseconds, Postgres epoch.
+pub fn now() -> i64 {
+    // SAFETY: reads the clock (timestamp.c).
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// A number that no other process of the server has at this time, from 0.
+pub fn backend_number() -> i32 {
+    super::compat::backend_number()
+}
+
+/// Raises 25006 where nothing can be written, as a statement that writes does.
+pub fn require_writable(command: &std::ffi::CStr) {
+    // SAFETY: each raises or does nothing; the name is only read (utility.c).
+    unsafe {
+        pg_sys::PreventCommandDuringRecovery(command.as_ptr());
+        pg_sys::PreventCommandIfReadOnly(command.as_ptr());
+        pg_sys::PreventCommandIfParallelMode(command.as_ptr());
+    }
+}
+
 pub fn in_parallel_mode() -> bool {
     // SAFETY: reads the nesting count of the current transaction state, which always exists (xact.c).
     unsafe { pg_sys::IsInParallelMode() }
@@ -93,29 +120,41 @@ pub enum Moment {
     PreCommit,
     /// Prepared: its changes are no longer this session's own.
     Prepared,
+    /// It was committed.
+    Committed,
     /// The transaction was rolled back.
     Aborted,
-    /// A subtransaction was rolled back; what the transaction did around it stands.
-    SubtransactionAborted,
-}
-
-/// Registers the one listener of this backend. It must not raise at an abort.
-pub fn on_moment(listener: fn(Moment)) {
-    LISTENER.set(Some(listener));
-    // SAFETY: both callbacks have static lifetime and the signatures of access/xact.h.
-    unsafe {
-        pg_sys::RegisterXactCallback(Some(transaction_event), std::ptr::null_mut());
-        pg_sys::RegisterSubXactCallback(Some(subtransaction_event), std::ptr::null_mut());
-    }
+    /// A subtransaction of this depth was rolled back; what the transaction did around it stands.
+    SubtransactionAborted(i32),
+    /// One of this depth ended, and what it did is now its parent's.
+    SubtransactionCommitted(i32),
 }
 
 thread_local! {
-    static LISTENER: std::cell::Cell<Option<fn(Moment)>> = const { std::cell::Cell::new(None) };
+    static LISTENERS: std::cell::RefCell<Vec<fn(Moment)>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Registers a listener, while the library loads. It must not raise but before a commit.
+pub fn on_moment(listener: fn(Moment)) {
+    let is_first = LISTENERS.with_borrow_mut(|listeners| {
+        listeners.push(listener);
+        listeners.len() == 1
+    });
+    if is_first {
+        // SAFETY: both callbacks have static lifetime and the signatures of access/xact.h.
+        unsafe {
+            pg_sys::RegisterXactCallback(Some(transaction_event), std::ptr::null_mut());
+            pg_sys::RegisterSubXactCallback(Some(subtransaction_event), std::ptr::null_mut());
+        }
+    }
 }
 
 fn tell(moment: Moment) {
-    if let Some(listener) = LISTENER.get() {
-        listener(moment);
+    let count = LISTENERS.with_borrow(Vec::len);
+    for index in 0..count {
+        if let Some(listener) = LISTENERS.with_borrow(|listeners| listeners.get(index).copied()) {
+            listener(moment);
+        }
     }
 }
 
@@ -126,6 +165,7 @@ extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _arg: *mu
             tell(Moment::PreCommit)
         }
         pg_sys::XactEvent::XACT_EVENT_PREPARE => tell(Moment::Prepared),
+        pg_sys::XactEvent::XACT_EVENT_COMMIT => tell(Moment::Committed),
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PARALLEL_ABORT => {
             tell(Moment::Aborted)
         }
@@ -140,7 +180,9 @@ extern "C-unwind" fn subtransaction_event(
     _parent: pg_sys::SubTransactionId,
     _arg: *mut std::ffi::c_void,
 ) {
-    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
-        tell(Moment::SubtransactionAborted);
+    match event {
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => tell(Moment::SubtransactionAborted(depth())),
+        pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => tell(Moment::SubtransactionCommitted(depth())),
+        _ => {}
     }
 }

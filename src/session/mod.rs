@@ -50,7 +50,8 @@ pub fn start() {
             cache::forget_uncommitted();
         }
         // What was set before the savepoint stands, so CHANGED does too.
-        xact::Moment::SubtransactionAborted => cache::forget_uncommitted(),
+        xact::Moment::SubtransactionAborted(_) => cache::forget_uncommitted(),
+        xact::Moment::Committed | xact::Moment::SubtransactionCommitted(_) => {}
     });
 }
 

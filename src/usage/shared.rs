@@ -92,7 +92,7 @@ pub fn count(tenant: &Id, meter: &Meter, amount: u64) -> Result<bool, Error> {
     }
     match added {
         Added::Done => Ok(true),
-        Added::TooMuch => Err(Error::OutOfRange),
+        Added::TooMuch => Err(Error::UsageOverflow),
         Added::Absent | Added::Full => {
             let counted = count_directly(tenant, meter, amount)?;
             if !counted {
@@ -108,7 +108,7 @@ fn count_directly(tenant: &Id, meter: &Meter, amount: u64) -> Result<bool, Error
     if xact::is_read_only() {
         return Ok(false);
     }
-    let amount = i64::try_from(amount).map_err(|_| Error::OutOfRange)?;
+    let amount = i64::try_from(amount).map_err(|_| Error::UsageOverflow)?;
     Ok(matches!(record(tenant, meter, amount, Enforce::Nothing)?, Recorded::Done))
 }
 

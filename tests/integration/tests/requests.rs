@@ -283,7 +283,7 @@ fn a_full_table_drops_counts_and_says_so() {
     client.run("SELECT tenancy.count_request('m.m' || n) FROM generate_series(17, 20) n; COMMIT");
     eventually("all but what was dropped", || admin.number("SELECT count(*) FROM tenancy.usage") == 20);
     eventually("it was said", || log_has(&cluster, "tenancy.usage_shared_entries can be raised") == 1);
-    assert!(admin.holds("EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'usage' AND finding LIKE '4 counts%')"));
+    assert!(admin.holds("EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'usage' AND finding LIKE '4 counts of requests were dropped%')"));
     // What is nothing for a while makes room.
     eventually("entries are freed", || admin.number("SELECT entries FROM tenancy.usage_shared_stats()") == 0);
     assert!(count(&mut client, 1, 1));

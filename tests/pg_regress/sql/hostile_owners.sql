@@ -124,6 +124,66 @@ SELECT * FROM pg_temp.gained();
 SELECT attnotnull FROM pg_attribute WHERE attrelid = 'hostile.kid'::regclass AND attname = 'tenant_id';
 SELECT contype, convalidated FROM pg_constraint WHERE conrelid = 'hostile.kid'::regclass ORDER BY 1;
 SELECT count(*) AS policies FROM pg_policy WHERE polrelid = 'hostile.kid'::regclass;
+-- The users table: what its indexes have as constants is computed while a query on it is planned, by everything that reads it.
+SET ROLE hostile_owner;
+CREATE TABLE hostile.users (id uuid PRIMARY KEY, email text, email_confirmed_at timestamptz, raw_app_meta_data jsonb);
+INSERT INTO hostile.users VALUES ('4e000000-0000-4000-8000-000000000002', 'ann@hostile.example', now(), '{"plan": "it''s \\ gold"}'),
+                                 ('4e000000-0000-4000-8000-000000000004', 'bob@hostile.example', now(), NULL), ('4e000000-0000-4000-8000-000000000005', 'o''hara@hostile.example', NULL, NULL);
+RESET ROLE;
+UPDATE tenancy.tenants SET email_domains = '{hostile.example}' WHERE slug = 'hostile-a';
+SELECT tenancy.attach_users('hostile.users') AS attached;
+SET ROLE hostile_owner;
+-- Which must not hide from us.
+ALTER TABLE hostile.users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE FUNCTION hostile.constant(how text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM hostile.climb(how || CASE WHEN r.rolsuper THEN ', a superuser' ELSE '' END), set_config('search_path', 'hostile,pg_catalog', false)
+       FROM pg_catalog.pg_roles r WHERE r.rolname = current_user;
+    RETURN true;
+END $$;
+CREATE INDEX ON hostile.users ((hostile.constant('expression')));
+CREATE INDEX ON hostile.users (email) WHERE hostile.constant('predicate');
+RESET ROLE; RESET search_path;
+CREATE FUNCTION pg_temp.ran(statement text) RETURNS TABLE (answer text, computed text[]) LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM hostile.climbed;
+    EXECUTE statement INTO answer;
+    SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED;
+    SELECT g.beyond INTO computed FROM pg_temp.gained() g;
+    RETURN NEXT;
+END $$;
+INSERT INTO tenancy.sync_failures (what, user_id, sqlstate, message) SELECT 'assignment', u.id, 'XX000', 'made up' FROM unnest('{4e000000-0000-4000-8000-000000000002,4e000000-0000-4000-8000-000000000004,4e000000-0000-4000-8000-000000000005}'::uuid[]) u (id);
+DELETE FROM tenancy.claims_queue;
+SELECT w.way, r.* FROM (VALUES
+    ('everybody', 'SELECT tenancy.sync_claims()'), ('one user', $$SELECT tenancy.sync_claims('4e000000-0000-4000-8000-000000000002')$$),
+    ('queued', $$WITH q AS (INSERT INTO tenancy.claims_queue (kind) VALUES ('everybody') RETURNING kind) SELECT kind FROM q$$),
+    ('the queue', 'SELECT tenancy.sync_claims(batch => 2)'), ('its rest', 'SELECT tenancy.sync_claims(batch => 2)'),
+    ('at commit', $$WITH q AS (INSERT INTO tenancy.claims_queue (kind, transaction_id) VALUES ('everybody', pg_current_xact_id()) RETURNING kind) SELECT kind FROM q$$),
+    ('assigned', $$SELECT tenancy.assign_users('4e000000-0000-4000-8000-000000000004')$$), ('all who failed', 'SELECT tenancy.assign_users()'),
+    ('get_claims', $$SELECT tenancy.get_claims('4e000000-0000-4000-8000-000000000002') - 'tenants'$$),
+    ('set_claim', $$SELECT tenancy.set_claim('4e000000-0000-4000-8000-000000000002', 'plan', '"lead"')$$),
+    ('no user', $$SELECT test.attempt(NULL, 'SELECT tenancy.get_claim(''4e000000-0000-4000-8000-000000000009'', ''plan'')')$$)) w (way, statement),
+  LATERAL pg_temp.ran(w.statement) r;
+SELECT super FROM pg_temp.gained();
+SELECT (SELECT count(*) FROM tenancy.claims_queue) AS queued, what, user_id, sqlstate, message FROM tenancy.sync_failures;
+-- What an expression comes to is remembered by a session.
+DELETE FROM hostile.climbed;
+\c -
+SELECT tenancy.sync_claims();
+\c -
+SELECT tenancy.assign_users();
+\c -
+SELECT tenancy.get_claim('4e000000-0000-4000-8000-000000000002', 'plan');
+\c -
+SET client_min_messages = warning;
+SELECT how, by = 'hostile_owner' AS as_owner, count(*) > 2 AS each_time FROM hostile.climbed GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT rolsuper AS super FROM pg_roles WHERE rolname = 'hostile_owner';
+SET ROLE hostile_owner;
+ALTER TABLE hostile.users NO FORCE ROW LEVEL SECURITY;
+SELECT right(u.id::text, 1) AS who, u.raw_app_meta_data - '{tenants,tenant_id}'::text[] AS metadata, jsonb_array_length(u.raw_app_meta_data -> 'tenants') AS tenants
+  FROM hostile.users u ORDER BY u.id;
+RESET ROLE; RESET search_path;
+SELECT tenancy.detach_users() AS detached;
 -- A staged rollout of a partitioned table: the expression names the root, and rows can be inserted all the time.
 CREATE TABLE hostile.parts (id int, org int) PARTITION BY RANGE (id);
 CREATE TABLE hostile.parts_1 PARTITION OF hostile.parts FOR VALUES FROM (0) TO (100);

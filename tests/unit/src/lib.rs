@@ -19,8 +19,20 @@ pub mod cache {
 
 #[path = "."]
 pub mod usage {
+    #[path = "../../../src/usage/amounts.rs"]
+    pub mod amounts;
+    #[path = "../../../src/usage/bound.rs"]
+    pub mod bound;
+    #[path = "../../../src/usage/ledger.rs"]
+    pub mod ledger;
+    #[path = "../../../src/usage/limits.rs"]
+    pub mod limits;
+    #[path = "../../../src/usage/period.rs"]
+    pub mod period;
     #[path = "../../../src/usage/seats.rs"]
     pub mod seats;
     #[path = "../../../src/usage/table.rs"]
     pub mod table;
+    #[path = "../../../src/usage/wording.rs"]
+    pub mod wording;
 }

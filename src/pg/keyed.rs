@@ -1,0 +1,290 @@
+//! Tables of ours read and written row by row, without the executor: what usage is counted by must be quick, see what other
+//! transactions have not committed yet, and be the newest at every isolation level. As Postgres treats its catalogs
+//! (access/genam.h, catalog/indexing.h), so neither privileges nor policies, triggers nor foreign keys play a part.
+
+use super::scan::{self, Key, TextKey};
+use super::snapshot::CatalogSnapshot;
+use pgrx::pg_sys::{self, Datum, Oid};
+use std::ffi::CStr;
+
+/// Where a version of a row is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    block: u32,
+    offset: u16,
+}
+
+impl Place {
+    fn of(pointer: &pg_sys::ItemPointerData) -> Self {
+        let block = (u32::from(pointer.ip_blkid.bi_hi) << 16) | u32::from(pointer.ip_blkid.bi_lo);
+        Self { block, offset: pointer.ip_posid }
+    }
+
+    fn pointer(self) -> pg_sys::ItemPointerData {
+        pg_sys::ItemPointerData {
+            ip_blkid: pg_sys::BlockIdData {
+                bi_hi: (self.block >> 16) as u16,
+                bi_lo: (self.block & 0xffff) as u16,
+            },
+            ip_posid: self.offset,
+        }
+    }
+}
+
+pub enum Use {
+    Reading,
+    Writing,
+}
+
+/// Which versions a scan gives.
+pub enum Seen<'s> {
+    /// Those that a snapshot sees.
+    By(&'s CatalogSnapshot),
+    /// All that are not dead, also those that other transactions have written and not committed.
+    Undecided,
+}
+
+/// What a column of a row to be written gets.
+pub enum Value<'v> {
+    Uuid(&'v [u8; 16]),
+    Text(&'v TextKey),
+    Number(i64),
+}
+
+/// A table of ours, and the index to find its rows by.
+pub struct KeyedTable {
+    raw: pg_sys::Relation,
+    index: Oid,
+    lock: pg_sys::LOCKMODE,
+}
+
+impl KeyedTable {
+    /// `None` if it is not there or has fewer columns than that, as with a library newer than the SQL.
+    pub fn open(schema: Oid, table: &CStr, index: Option<&CStr>, columns: usize, used: Use) -> Option<Self> {
+        let lock = match used {
+            Use::Reading => pg_sys::AccessShareLock,
+            Use::Writing => pg_sys::RowExclusiveLock,
+        } as pg_sys::LOCKMODE;
+        let oid = scan::relation(table, schema)?;
+        // SAFETY: takes the lock and gives a counted reference or null (access/table.h).
+        let raw = unsafe { pg_sys::try_table_open(oid, lock) };
+        if raw.is_null() {
+            return None;
+        }
+        // By name at each time: REINDEX CONCURRENTLY gives the name to another index.
+        let found = match index {
+            Some(name) => scan::relation(name, schema),
+            None => Some(Oid::INVALID),
+        };
+        let opened = Self { raw, index: found.unwrap_or(Oid::INVALID), lock };
+        (found.is_some() && opened.width() >= columns).then_some(opened)
+    }
+
+    pub fn oid(&self) -> Oid {
+        // SAFETY: `raw` is an open relation for as long as self lives.
+        unsafe { (*self.raw).rd_id }
+    }
+
+    fn width(&self) -> usize {
+        // SAFETY: an open relation has a tuple descriptor.
+        usize::try_from(unsafe { (*(*self.raw).rd_att).natts }).unwrap_or(0)
+    }
+
+    /// The rows whose columns, by number, equal the keys, until `each` says false.
+    pub fn scan(&self, seen: &Seen, keys: &[(i16, &dyn Key)], mut each: impl FnMut(&KeyedRow) -> bool) {
+        let mut undecided = pg_sys::SnapshotData {
+            snapshot_type: pg_sys::SnapshotType::SNAPSHOT_DIRTY,
+            ..Default::default()
+        };
+        let snapshot = match seen {
+            Seen::By(snapshot) => snapshot.raw(),
+            Seen::Undecided => &raw mut undecided,
+        };
+        let mut scan_keys = vec![pg_sys::ScanKeyData::default(); keys.len()];
+        for (scan_key, (column, key)) in scan_keys.iter_mut().zip(keys) {
+            // SAFETY: the type's own equality; the value outlives the scan. Texts in keys are ordered by C, as here.
+            unsafe {
+                pg_sys::ScanKeyInit(
+                    scan_key,
+                    *column,
+                    pg_sys::BTEqualStrategyNumber as u16,
+                    key.equality(),
+                    key.datum(),
+                );
+            }
+        }
+        // SAFETY: relation, index, snapshot and keys are valid until systable_endscan; each tuple is valid until the next
+        // call (access/genam.h). A dirty snapshot tells in xmin and xmax, of the tuple it was last asked about, which
+        // transactions in progress wrote and replaced it (heapam_visibility.c: HeapTupleSatisfiesDirty).
+        unsafe {
+            let scan = pg_sys::systable_beginscan(
+                self.raw,
+                self.index,
+                self.index != Oid::INVALID,
+                snapshot,
+                i32::try_from(keys.len()).unwrap_or(0),
+                scan_keys.as_mut_ptr(),
+            );
+            let width = self.width();
+            let mut row = KeyedRow {
+                values: vec![Datum::from(0); width],
+                nulls: vec![true; width],
+                place: Place { block: 0, offset: 0 },
+                written_by: None,
+                replaced_by: None,
+            };
+            loop {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                if matches!(seen, Seen::Undecided) {
+                    row.written_by = Some(transaction(undecided.xmin)).filter(|xid| *xid != 0);
+                    row.replaced_by = Some(transaction(undecided.xmax)).filter(|xid| *xid != 0);
+                }
+                row.place = Place::of(&(*tuple).t_self);
+                pg_sys::heap_deform_tuple(
+                    tuple,
+                    (*self.raw).rd_att,
+                    row.values.as_mut_ptr(),
+                    row.nulls.as_mut_ptr(),
+                );
+                if !each(&row) {
+                    break;
+                }
+            }
+            pg_sys::systable_endscan(scan);
+        }
+    }
+
+    /// Locks a row against all other writers until the end of the transaction. False, without waiting, if another
+    /// transaction has it, or it is no longer the newest version.
+    pub fn lock_row(&self, place: Place) -> bool {
+        let mut tuple = pg_sys::HeapTupleData { t_self: place.pointer(), ..Default::default() };
+        let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
+        let mut failure = pg_sys::TM_FailureData::default();
+        // SAFETY: an open table, a place a scan of it gave in this transaction; the pinned buffer is released once
+        // (access/heapam.h).
+        unsafe {
+            let result = pg_sys::heap_lock_tuple(
+                self.raw,
+                &raw mut tuple,
+                pg_sys::GetCurrentCommandId(true),
+                pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
+                pg_sys::LockWaitPolicy::LockWaitSkip,
+                false,
+                &raw mut buffer,
+                &raw mut failure,
+            );
+            if buffer != pg_sys::InvalidBuffer as pg_sys::Buffer {
+                pg_sys::ReleaseBuffer(buffer);
+            }
+            result == pg_sys::TM_Result::TM_Ok
+        }
+    }
+
+    /// A new version of a row that this transaction has locked or written, and where it is. The command sees it from now on.
+    pub fn update(&self, place: Place, values: &[Value]) -> Place {
+        let mut datums: Vec<Datum> = values.iter().map(Value::datum).collect();
+        datums.resize(self.width(), Datum::from(0));
+        let mut nulls: Vec<bool> = (0..self.width()).map(|column| column >= values.len()).collect();
+        let mut pointer = place.pointer();
+        // SAFETY: values of the columns' types, of which `open` has seen that there are as many; the row is locked by
+        // this transaction, which is what simple_heap_update asks for; the table's indexes are plain (catalog/indexing.h).
+        unsafe {
+            let tuple = pg_sys::heap_form_tuple((*self.raw).rd_att, datums.as_mut_ptr(), nulls.as_mut_ptr());
+            pg_sys::CatalogTupleUpdate(self.raw, &raw mut pointer, tuple);
+            let written = Place::of(&(*tuple).t_self);
+            pg_sys::heap_freetuple(tuple);
+            pg_sys::CommandCounterIncrement();
+            written
+        }
+    }
+
+    /// Deletes a row that this transaction has locked.
+    pub fn delete(&self, place: Place) {
+        let mut pointer = place.pointer();
+        // SAFETY: as for update.
+        unsafe {
+            pg_sys::CatalogTupleDelete(self.raw, &raw mut pointer);
+            pg_sys::CommandCounterIncrement();
+        }
+    }
+}
+
+impl Drop for KeyedTable {
+    fn drop(&mut self) {
+        // An error on its way up closes relations with their resource owner.
+        if !std::thread::panicking() {
+            // What was written keeps its lock until the transaction ends, as the executor's does.
+            let lock = if self.lock == pg_sys::RowExclusiveLock as pg_sys::LOCKMODE {
+                pg_sys::NoLock as pg_sys::LOCKMODE
+            } else {
+                self.lock
+            };
+            // SAFETY: opened in `open`, closed once.
+            unsafe { pg_sys::table_close(self.raw, lock) }
+        }
+    }
+}
+
+impl Value<'_> {
+    fn datum(&self) -> Datum {
+        match self {
+            Self::Uuid(id) => id.datum(),
+            Self::Text(text) => text.datum(),
+            Self::Number(number) => Datum::from(*number),
+        }
+    }
+}
+
+impl Key for i64 {
+    fn datum(&self) -> Datum {
+        Datum::from(*self)
+    }
+
+    fn equality(&self) -> Oid {
+        Oid::from(pg_sys::F_INT8EQ)
+    }
+}
+
+fn transaction(xid: pg_sys::TransactionId) -> u32 {
+    xid.into_inner()
+}
+
+/// A row being scanned, valid within the callback. Columns by number, as catalogs count, and of the type asked for.
+pub struct KeyedRow {
+    values: Vec<Datum>,
+    nulls: Vec<bool>,
+    pub place: Place,
+    /// The transaction in progress, if another's, that wrote this version.
+    pub written_by: Option<u32>,
+    /// The one that has replaced or deleted it.
+    pub replaced_by: Option<u32>,
+}
+
+impl KeyedRow {
+    fn value(&self, column: usize) -> Option<Datum> {
+        (!self.nulls.get(column - 1)?).then(|| self.values.get(column - 1).copied()).flatten()
+    }
+
+    /// bigint, or timestamptz in microseconds.
+    pub fn number(&self, column: usize) -> Option<i64> {
+        self.value(column).map(|datum| datum.value() as i64)
+    }
+
+    pub fn uuid(&self, column: usize) -> Option<[u8; 16]> {
+        // SAFETY: a column of type uuid: sixteen bytes by reference.
+        self.value(column).map(|datum| unsafe { *datum.cast_mut_ptr::<[u8; 16]>() })
+    }
+
+    pub fn flag(&self, column: usize) -> bool {
+        self.value(column).is_some_and(|datum| datum.value() & 0xff != 0)
+    }
+
+    pub fn text(&self, column: usize) -> Option<String> {
+        // SAFETY: a column of type text, short enough never to be toasted out of line.
+        let bytes = self.value(column).map(|datum| unsafe { super::function::text_bytes(datum) })?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    }
+}

@@ -1,0 +1,39 @@
+//! A lock that is held for a moment, not until the end of the transaction.
+
+use pgrx::pg_sys;
+
+/// Distinguishes ours from the advisory locks of SQL, whose fourth field is 1 or 2 (lockfuncs.c).
+const OURS: u16 = 0x7455;
+
+pub struct MomentLock {
+    tag: pg_sys::LOCKTAG,
+}
+
+impl MomentLock {
+    /// Waits for those who hold it, which is a few microseconds each.
+    pub fn take(key: u64) -> Self {
+        // SAFETY: reads a static variable (globals.c).
+        let database = unsafe { pg_sys::MyDatabaseId };
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: database.to_u32(),
+            locktag_field2: (key >> 32) as u32,
+            locktag_field3: (key & 0xffff_ffff) as u32,
+            locktag_field4: OURS,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+            locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+        };
+        // SAFETY: a lock of the current resource owner, which an error releases with it (storage/lock.h).
+        unsafe { pg_sys::LockAcquire(&raw const tag, pg_sys::ExclusiveLock as i32, false, false) };
+        Self { tag }
+    }
+}
+
+impl Drop for MomentLock {
+    fn drop(&mut self) {
+        // An error on its way up releases it at the end of the subtransaction.
+        if !std::thread::panicking() {
+            // SAFETY: taken in `take` and released once.
+            unsafe { pg_sys::LockRelease(&raw const self.tag, pg_sys::ExclusiveLock as i32, false) };
+        }
+    }
+}

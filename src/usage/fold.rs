@@ -1,0 +1,83 @@
+//! Bringing slots together: what many backends have written becomes one row.
+
+use super::amounts::Amounts;
+use super::period::Micros;
+use super::quotas::Meter;
+use super::slots::{FOLDED, Slots};
+use super::{let_go, look_and_write, quotas};
+use crate::cache;
+use crate::error::Error;
+use crate::pg::keyed::{KeyedTable, Seen, Use};
+use crate::pg::scan;
+use crate::pg::xact;
+use crate::rbac::Id;
+use std::collections::BTreeMap;
+
+/// Folds what no open transaction is writing, and says how many slots it did away with.
+pub fn fold() -> Result<i64, Error> {
+    let_go();
+    let now = xact::now();
+    let mut folded = 0;
+    for (meter, tenants) in slots_by_meter()? {
+        let Some(meter) = quotas::meter(&meter) else { continue };
+        for (tenant, count) in tenants {
+            if count > 1 {
+                pgrx::check_for_interrupts!();
+                folded += fold_one(&tenant, &meter, now)?;
+            }
+        }
+    }
+    Ok(folded)
+}
+
+fn slots_by_meter() -> Result<BTreeMap<String, BTreeMap<Id, usize>>, Error> {
+    let schema = scan::schema(cache::SCHEMA).ok_or(Error::UsageTables)?;
+    let table = KeyedTable::open(schema, c"usage", None, 8, Use::Reading).ok_or(Error::UsageTables)?;
+    let mut found: BTreeMap<String, BTreeMap<Id, usize>> = BTreeMap::new();
+    table.scan(&Seen::Undecided, &[], |row| {
+        if let Some((tenant, meter)) = row.uuid(1).zip(row.text(2)) {
+            *found.entry(meter).or_default().entry(tenant).or_default() += 1;
+        }
+        true
+    });
+    Ok(found)
+}
+
+fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
+    let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
+    // Before the lock: it waits for whoever deletes the tenant.
+    if !slots.versions().iter().any(|version| version.slot == FOLDED) && !slots.insert(FOLDED, now) {
+        return Ok(0);
+    }
+    let (mut sum, mut closed) = (Amounts::empty(0), BTreeMap::new());
+    let mut folded = 0;
+    {
+        let _moment = look_and_write(tenant, &meter.name);
+        let versions = slots.versions();
+        // Another transaction that folds leaves it to itself.
+        let Some(target) =
+            versions.iter().find(|version| version.slot == FOLDED && slots.lock(version)).copied()
+        else {
+            return Ok(0);
+        };
+        for version in versions.iter().filter(|version| version.slot != FOLDED) {
+            let (amounts, over) = version.amounts.at(now, meter.period);
+            let Ok(more) = sum.and(&amounts) else { continue };
+            if slots.lock(version) {
+                sum = more;
+                slots.delete(version.place);
+                over.into_iter()
+                    .for_each(|over| *closed.entry(over.start).or_insert(0_i128) += i128::from(over.amount));
+                folded += 1;
+            }
+        }
+        let (amounts, over) = target.amounts.at(now, meter.period);
+        over.into_iter().for_each(|over| *closed.entry(over.start).or_insert(0) += i128::from(over.amount));
+        let all = amounts.and(&sum).map_err(|_| Error::UsageOverflow)?;
+        slots.write(FOLDED, target.place, &all);
+    }
+    for (start, amount) in closed {
+        slots.close(start, i64::try_from(amount).map_err(|_| Error::UsageOverflow)?);
+    }
+    Ok(folded)
+}

@@ -1,0 +1,111 @@
+//! What the present transaction has recorded, by savepoint. Pure.
+//!
+//! A row that one transaction updates again and again leaves a version each time, which it and all others walk over. So
+//! after a few calls the slot is no longer written at each: without a limit it may lag behind until commit, and with one
+//! it is written ahead of what has been recorded, so that nobody sees less.
+
+use super::amounts::Amounts;
+use std::collections::BTreeMap;
+
+/// How many calls write each by itself, so that an ordinary transaction sees what it recorded.
+const EXACT_CALLS: u32 = 8;
+
+/// A slot that this transaction writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open<P> {
+    pub slot: i64,
+    /// Where its newest version is.
+    pub place: P,
+    /// What it held before this transaction.
+    pub base: Amounts,
+    /// What has been recorded, and how much of it the newest version has.
+    pub recorded: i64,
+    pub written: i64,
+    pub calls: u32,
+    /// Whether it has a quota.
+    pub limited: bool,
+}
+
+impl<P> Open<P> {
+    pub fn is_due(&self) -> bool {
+        self.calls <= EXACT_CALLS || self.calls.is_power_of_two()
+    }
+
+    /// How much to write, where that much may be used up: more than recorded if there have been many calls, but no more than
+    /// leaves the others most of the room.
+    pub fn ahead(&self, room: i128) -> i64 {
+        if self.calls <= EXACT_CALLS {
+            return self.recorded;
+        }
+        let more = i128::from(self.recorded.max(0)).min(room / 16);
+        self.recorded.saturating_add(i64::try_from(more).unwrap_or(0))
+    }
+}
+
+struct Level<P> {
+    nest: i32,
+    open: Option<Open<P>>,
+}
+
+/// By tenant and meter.
+pub struct Ledger<K, P> {
+    entries: BTreeMap<K, Vec<Level<P>>>,
+}
+
+impl<K: Ord + Clone, P: Copy> Ledger<K, P> {
+    pub const fn new() -> Self {
+        Self { entries: BTreeMap::new() }
+    }
+
+    pub fn get(&self, key: &K) -> Option<Open<P>> {
+        self.entries.get(key)?.last()?.open
+    }
+
+    /// In the savepoint of this depth. `None`: what was recorded is settled, and the slot no longer ours to write.
+    pub fn put(&mut self, key: &K, nest: i32, open: Option<Open<P>>) {
+        let levels = self.entries.entry(key.clone()).or_default();
+        match levels.last_mut() {
+            Some(level) if level.nest >= nest => level.open = open,
+            _ => levels.push(Level { nest, open }),
+        }
+    }
+
+    pub fn savepoint_released(&mut self, nest: i32) {
+        for levels in self.entries.values_mut() {
+            if levels.last().is_none_or(|level| level.nest < nest) {
+                continue;
+            }
+            let Some(mut level) = levels.pop() else { continue };
+            level.nest = nest - 1;
+            if levels.last().is_some_and(|below| below.nest >= level.nest) {
+                levels.pop();
+            }
+            levels.push(level);
+        }
+    }
+
+    pub fn savepoint_rolled_back(&mut self, nest: i32) {
+        self.entries.retain(|_, levels| {
+            levels.retain(|level| level.nest < nest);
+            !levels.is_empty()
+        });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What is recorded and not yet, or not exactly, written.
+    pub fn unsettled(&self) -> Vec<(K, Open<P>)> {
+        let open = self.entries.iter().filter_map(|(key, levels)| Some((key.clone(), levels.last()?.open?)));
+        open.filter(|(_, open)| open.recorded != open.written).collect()
+    }
+
+    pub fn keys(&self) -> Vec<K> {
+        self.entries.keys().cloned().collect()
+    }
+
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+}

@@ -1,0 +1,242 @@
+//! Counting what tenants use, and stopping them at their quotas. docs/architecture.md tells the method.
+
+pub mod amounts;
+pub mod bound;
+mod flush;
+pub mod fold;
+pub mod ledger;
+pub mod limits;
+pub mod period;
+mod quotas;
+mod seats;
+pub mod shared;
+mod slots;
+mod soft;
+mod table;
+pub mod wording;
+
+use crate::error::Error;
+use crate::pg::keyed::{Place, Use};
+use crate::pg::moment_lock::MomentLock;
+use crate::pg::xact::{self, Moment};
+use crate::rbac::Id;
+use ledger::{Ledger, Open};
+use limits::Limit;
+use period::{Micros, Period};
+use slots::{Slots, Version};
+use std::cell::RefCell;
+
+pub use quotas::{Meter, has_counters, is_fed_by_tables, meter};
+pub use wording::{Crossed, Exceeded};
+
+/// Whose usage of what.
+type Key = (Id, String);
+
+thread_local! {
+    static LEDGER: RefCell<Ledger<Key, Place>> = const { RefCell::new(Ledger::new()) };
+}
+
+/// Called once when the library loads.
+pub fn start() {
+    shared::start();
+    xact::on_moment(|moment| match moment {
+        Moment::PreCommit => settle(),
+        Moment::Prepared | Moment::Committed | Moment::Aborted => {
+            LEDGER.with_borrow_mut(Ledger::clear);
+        }
+        Moment::SubtransactionAborted(depth) => {
+            LEDGER.with_borrow_mut(|ledger| ledger.savepoint_rolled_back(depth));
+        }
+        Moment::SubtransactionCommitted(depth) => {
+            LEDGER.with_borrow_mut(|ledger| ledger.savepoint_released(depth));
+        }
+    });
+}
+
+/// What came of recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Recorded {
+    Done,
+    /// There is no such tenant, or no longer.
+    NoTenant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforce {
+    /// Nothing beyond a hard quota.
+    Hard,
+    /// What has happened is counted, whatever the quota.
+    Nothing,
+}
+
+/// A quota, and how far it is used: by the newest state, with what open transactions may yet add.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    pub limit: Limit,
+    pub used: i128,
+    /// How much of that open transactions of others may give back.
+    pub reserved: i128,
+}
+
+/// A lock of the tenant's usage of a meter, for as long as it takes to look at all slots and to write one's own.
+fn look_and_write(tenant: &Id, meter: &str) -> MomentLock {
+    // FNV-1a (Fowler, Noll, Vo), for all backends alike.
+    let bytes = tenant.iter().chain(meter.as_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    MomentLock::take(hash)
+}
+
+/// Adds to what a tenant has used of a meter, in the present transaction.
+pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Result<Recorded, Error> {
+    if amount == 0 {
+        return Ok(Recorded::Done);
+    }
+    let now = xact::now();
+    let key = (*tenant, meter.name.clone());
+    let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
+    let known = LEDGER.with_borrow(|ledger| ledger.get(&key)).filter(|open| slots.is_there(open));
+    let Some(mut open) = known.or_else(|| slots.acquire(now)) else { return Ok(Recorded::NoTenant) };
+    let recorded = open.recorded.checked_add(amount).ok_or(Error::UsageOverflow)?;
+    let limits = quotas::limits_of(tenant, meter, now);
+    open.calls = open.calls.saturating_add(1);
+    let (base, closed) = open.base.at(now, meter.period);
+    let moved = base.hour_start != open.base.hour_start;
+    open.base = base;
+    base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
+    if let Some(closed) = closed {
+        slots.close(closed.start, closed.amount);
+    }
+    open.limited = !limits.is_empty();
+    let mut crossed = Vec::new();
+    if open.limited {
+        let _moment = look_and_write(tenant, &meter.name);
+        // What has been written ahead, others have seen, and it was within the limits.
+        let falls = amount < 0 && meter.gauge && limits.iter().any(|limit| limit.soft.is_some());
+        let look = moved || falls || (amount > 0 && recorded > open.written);
+        let standings = if look { standings(&slots, &open, &limits, now) } else { Vec::new() };
+        if enforce == Enforce::Hard && amount > 0 {
+            check(meter, &standings, amount, open.recorded, now)?;
+        }
+        open.recorded = recorded;
+        if look || open.is_due() {
+            let amount = room(&standings, recorded).map_or(recorded, |room| open.ahead(room));
+            let amount = if open.base.plus(amount).is_ok() { amount } else { recorded };
+            write(&slots, &mut open, amount)?;
+        }
+        crossed = soft::note(tenant, meter, &standings, recorded, now)?;
+    } else {
+        open.recorded = recorded;
+        if open.is_due() || moved {
+            write(&slots, &mut open, recorded)?;
+        }
+    }
+    LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
+    crossed.into_iter().for_each(|crossed| Error::SoftQuota(Box::new(crossed)).notice());
+    Ok(Recorded::Done)
+}
+
+/// What is left below the lowest hard limit, if there is one.
+fn room(standings: &[Standing], recorded: i64) -> Option<i128> {
+    let left =
+        |standing: &Standing| Some(i128::from(standing.limit.hard?) - standing.used - i128::from(recorded));
+    standings.iter().filter_map(left).min().map(|room| room.max(0))
+}
+
+fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<(), Error> {
+    let amounts = open.base.plus(amount).map_err(|_| Error::UsageOverflow)?;
+    open.place = slots.write(open.slot, open.place, &amounts);
+    open.written = amount;
+    Ok(())
+}
+
+/// How far the limits are used by all slots but the present transaction's, and by what its slot held before it.
+fn standings(slots: &Slots, open: &Open<Place>, limits: &[Limit], now: Micros) -> Vec<Standing> {
+    let versions: Vec<Version> = slots.versions();
+    let others = || versions.iter().filter(|version| version.slot != open.slot);
+    limits.iter().map(|limit| standing(limit, others(), open.base.within(limit.period, now), now)).collect()
+}
+
+fn standing<'v>(
+    limit: &Limit,
+    versions: impl Iterator<Item = &'v Version>,
+    mine: i64,
+    now: Micros,
+) -> Standing {
+    let bound = slots::used(versions, limit.period, now);
+    Standing { limit: *limit, used: bound.most + i128::from(mine), reserved: bound.most - bound.committed }
+}
+
+/// The escrow test: a hard quota holds even if all open transactions commit.
+fn check(
+    meter: &Meter,
+    standings: &[Standing],
+    amount: i64,
+    recorded: i64,
+    now: Micros,
+) -> Result<(), Error> {
+    for standing in standings {
+        let Some(hard) = standing.limit.hard else { continue };
+        let used = standing.used + i128::from(recorded);
+        if used + i128::from(amount) > i128::from(hard) {
+            let period = standing.limit.period;
+            return Err(Error::QuotaExceeded(Box::new(Exceeded {
+                meter: meter.name.clone(),
+                unit: meter.unit.clone(),
+                period,
+                used,
+                reserved: standing.reserved.max(0),
+                hard,
+                asked: amount,
+                resets: (period != Period::None).then(|| period.end(now)),
+            })));
+        }
+    }
+    Ok(())
+}
+
+/// Before commit: the slots hold exactly what was recorded.
+fn settle() {
+    if LEDGER.with_borrow(Ledger::is_empty) {
+        return;
+    }
+    for ((tenant, meter), mut open) in LEDGER.with_borrow(Ledger::unsettled) {
+        let Some(slots) = Slots::open(&tenant, &meter, Use::Writing) else { continue };
+        // The tenant may have been deleted since.
+        if slots.is_there(&open) {
+            let _moment = open.limited.then(|| look_and_write(&tenant, &meter));
+            let recorded = open.recorded;
+            write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise());
+            LEDGER.with_borrow_mut(|ledger| ledger.put(&(tenant, meter), xact::depth(), Some(open)));
+        }
+    }
+}
+
+/// Writes what is recorded and lets go of the slots, for those who read or fold them in the same transaction.
+pub fn let_go() {
+    settle();
+    for key in LEDGER.with_borrow(Ledger::keys) {
+        LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), None));
+    }
+}
+
+/// How the tenant's quotas of a meter stand now, with what the present transaction has recorded.
+pub fn standing_of(tenant: &Id, meter: &Meter) -> Vec<Standing> {
+    let now = xact::now();
+    let limits = quotas::limits_of(tenant, meter, now);
+    let Some(slots) = Slots::open(tenant, &meter.name, Use::Reading).filter(|_| !limits.is_empty()) else {
+        return Vec::new();
+    };
+    let versions = slots.versions();
+    let ahead = LEDGER
+        .with_borrow(|ledger| ledger.get(&(*tenant, meter.name.clone())))
+        .map_or(0, |open| i128::from(open.recorded) - i128::from(open.written));
+    let with_mine = |limit: &Limit| {
+        let mut standing = standing(limit, versions.iter(), 0, now);
+        standing.used += ahead;
+        standing
+    };
+    limits.iter().map(with_mine).collect()
+}

@@ -1,0 +1,171 @@
+//! The rows that amounts stand in, of a table that any number of transactions write at once: each has rows of its own, its
+//! slots, which no other open transaction touches. So nobody waits for another's commit.
+
+use super::amounts::Amounts;
+use super::bound::{self, Bound};
+use super::ledger::Open;
+use super::period::{Micros, Period};
+use crate::cache;
+use crate::pg::keyed::{KeyedRow, KeyedTable, Place, Seen, Use, Value};
+use crate::pg::scan::{self, TextKey};
+use crate::pg::xact;
+use crate::rbac::Id;
+use crate::rights::{self, Argument};
+
+const COLUMNS: usize = 8;
+/// The slot that fold_usage() brings others together in.
+pub const FOLDED: i64 = 0;
+/// Backends are numbered below this. A slot that a prepared transaction holds is passed over for the next that many on.
+const STRIDE: i64 = 1 << 24;
+
+const INSERT_SLOT: &str = include_str!("../../sql/queries/insert_slot.sql");
+const INSERT_PERIOD: &str = include_str!("../../sql/queries/insert_period.sql");
+
+/// The slots of one tenant and meter.
+pub struct Slots<'k> {
+    table: KeyedTable,
+    tenant: &'k Id,
+    meter: &'k str,
+    key: TextKey,
+}
+
+/// A version of a slot.
+#[derive(Clone, Copy)]
+pub struct Version {
+    pub slot: i64,
+    pub place: Place,
+    pub amounts: Amounts,
+    pub written_by: Option<u32>,
+    pub replaced_by: Option<u32>,
+}
+
+impl Version {
+    fn read(row: &KeyedRow) -> Option<Self> {
+        Some(Self {
+            slot: row.number(3)?,
+            place: row.place,
+            amounts: Amounts {
+                hour_start: row.number(4)?,
+                hour: row.number(5)?,
+                day: row.number(6)?,
+                month: row.number(7)?,
+                total: row.number(8)?,
+            },
+            written_by: row.written_by,
+            replaced_by: row.replaced_by,
+        })
+    }
+
+    pub fn is_undecided(&self) -> bool {
+        self.written_by.is_some() || self.replaced_by.is_some()
+    }
+}
+
+impl<'k> Slots<'k> {
+    /// `None` if the table or its index is not there, as where the library is newer than the SQL.
+    pub fn open(tenant: &'k Id, meter: &'k str, used: Use) -> Option<Self> {
+        let schema = scan::schema(cache::SCHEMA)?;
+        let table = KeyedTable::open(schema, c"usage", Some(c"usage_pkey"), COLUMNS, used)?;
+        Some(Self { table, tenant, meter, key: TextKey::new(meter)? })
+    }
+
+    /// All versions that are not dead.
+    pub fn versions(&self) -> Vec<Version> {
+        let mut versions = Vec::new();
+        self.table.scan(&Seen::Undecided, &[(1, self.tenant), (2, &self.key)], |row| {
+            versions.extend(Version::read(row));
+            true
+        });
+        versions
+    }
+
+    fn versions_of(&self, slot: i64) -> Vec<Version> {
+        let mut versions = Vec::new();
+        self.table.scan(&Seen::Undecided, &[(1, self.tenant), (2, &self.key), (3, &slot)], |row| {
+            versions.extend(Version::read(row));
+            true
+        });
+        versions
+    }
+
+    /// Whether the version that this transaction has written or locked is still the newest: it may have deleted it, too.
+    pub fn is_there(&self, open: &Open<Place>) -> bool {
+        self.versions_of(open.slot).iter().any(|version| version.place == open.place)
+    }
+
+    /// The newest version of a slot, locked; `None` if another transaction has it.
+    pub fn lock(&self, version: &Version) -> bool {
+        !version.is_undecided() && self.table.lock_row(version.place)
+    }
+
+    /// A slot that is this transaction's from now on. `None` if there is no such tenant.
+    pub fn acquire(&self, now: Micros) -> Option<Open<Place>> {
+        let mut slot = i64::from(xact::backend_number()) + 1;
+        loop {
+            let versions = self.versions_of(slot);
+            match versions.as_slice() {
+                [] => {
+                    if !self.insert(slot, now) {
+                        return None;
+                    }
+                }
+                [version] if self.lock(version) => {
+                    return Some(Open {
+                        slot,
+                        place: version.place,
+                        base: version.amounts,
+                        recorded: 0,
+                        written: 0,
+                        calls: 0,
+                        limited: false,
+                    });
+                }
+                _ => slot += STRIDE,
+            }
+        }
+    }
+
+    /// A new slot with nothing in it; false if there is no such tenant.
+    pub fn insert(&self, slot: i64, now: Micros) -> bool {
+        let hour = Argument::Moment(Period::Hour.start(now));
+        let row = [Argument::Uuid(*self.tenant), Argument::Text(self.meter), Argument::Number(slot), hour];
+        rights::write_as_owner(self.table.oid(), INSERT_SLOT, &row) > 0
+    }
+
+    pub fn write(&self, slot: i64, place: Place, amounts: &Amounts) -> Place {
+        self.table.update(
+            place,
+            &[
+                Value::Uuid(self.tenant),
+                Value::Text(&self.key),
+                Value::Number(slot),
+                Value::Number(amounts.hour_start),
+                Value::Number(amounts.hour),
+                Value::Number(amounts.day),
+                Value::Number(amounts.month),
+                Value::Number(amounts.total),
+            ],
+        )
+    }
+
+    pub fn delete(&self, place: Place) {
+        self.table.delete(place);
+    }
+
+    /// Keeps what a slot held of a period that is over.
+    pub fn close(&self, start: Micros, amount: i64) {
+        let (start, amount) = (Argument::Moment(start), Argument::Number(amount));
+        let row = [Argument::Uuid(*self.tenant), Argument::Text(self.meter), start, amount];
+        rights::write_as_owner(self.table.oid(), INSERT_PERIOD, &row);
+    }
+}
+
+/// What the slots come to in the period of a moment, whichever of the open transactions commit.
+pub fn used<'v>(versions: impl IntoIterator<Item = &'v Version>, period: Period, now: Micros) -> Bound {
+    bound::bound(versions.into_iter().map(|version| bound::Version {
+        slot: version.slot,
+        amount: version.amounts.within(period, now),
+        written_by: version.written_by,
+        replaced_by: version.replaced_by,
+    }))
+}
