@@ -77,7 +77,10 @@ pub fn findings() -> Vec<(String, &'static str)> {
         }
         Some(stats) => {
             let interval = shared::interval().as_millis();
-            findings.push((format!("requests are counted in shared memory, and written every {interval} ms"), ""));
+            findings.push((
+                format!("requests are counted in shared memory, and written every {interval} ms"),
+                "",
+            ));
             if stats.dropped > 0 {
                 findings.push((
                     format!("{} counts of requests were dropped: shared memory was full", stats.dropped),

@@ -107,7 +107,8 @@ impl Drop for Acting {
 pub fn database_exists(database: u32) -> bool {
     // SAFETY: a syscache lookup by database id.
     unsafe {
-        let (cache, id) = (pg_sys::SysCacheIdentifier::DATABASEOID as i32, pg_sys::Datum::from(Oid::from(database)));
+        let (cache, id) =
+            (pg_sys::SysCacheIdentifier::DATABASEOID as i32, pg_sys::Datum::from(Oid::from(database)));
         let none = pg_sys::Datum::from(0);
         pg_sys::SearchSysCacheExists(cache, id, none, none, none)
     }

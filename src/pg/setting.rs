@@ -143,7 +143,13 @@ impl Number {
     }
 
     /// As milliseconds, unless another unit of time is written with it.
-    pub fn define_time(&'static self, name: &'static CStr, about: &'static CStr, range: (i32, i32), who: Who) {
+    pub fn define_time(
+        &'static self,
+        name: &'static CStr,
+        about: &'static CStr,
+        range: (i32, i32),
+        who: Who,
+    ) {
         self.define_in(pg_sys::GUC_UNIT_MS, name, about, range, who);
     }
 

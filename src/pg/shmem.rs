@@ -95,10 +95,7 @@ pub fn exclusive<T>(work: impl FnOnce(&'static [AtomicU64]) -> T) -> Option<T> {
     locked(pg_sys::LWLockMode::LW_EXCLUSIVE, work)
 }
 
-fn locked<T>(
-    mode: pg_sys::LWLockMode::Type,
-    work: impl FnOnce(&'static [AtomicU64]) -> T,
-) -> Option<T> {
+fn locked<T>(mode: pg_sys::LWLockMode::Type, work: impl FnOnce(&'static [AtomicU64]) -> T) -> Option<T> {
     let area = AREA.get()?;
     // SAFETY: a lock of our own tranche, held by nobody in this process: `work` is ours and calls nothing of the server.
     // What would raise in between releases it with the transaction (lwlock.c).

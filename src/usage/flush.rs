@@ -44,6 +44,7 @@ enum Turn {
 pub extern "C-unwind" fn tenancy_usage_worker(argument: Datum) {
     let database = argument.value() as u32;
     worker::connect(database);
+    shared::this_process_writes();
     if change(|_, seats| seats.take(database, worker::process())) != Some(true) {
         return;
     }
@@ -63,7 +64,11 @@ impl Flusher {
         let mut wrote = Instant::now();
         let mut began = wrote;
         loop {
-            let going_on = worker::wait(interval().saturating_sub(began.elapsed()));
+            // Signals of the server's own wake it, too.
+            let mut going_on = true;
+            while going_on && began.elapsed() < interval() {
+                going_on = worker::wait(interval().saturating_sub(began.elapsed()));
+            }
             began = Instant::now();
             match self.turn() {
                 Turn::Gone => return self.give_up(),

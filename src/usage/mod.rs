@@ -116,7 +116,8 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
         // What has been written ahead, others have seen, and it was within the limits.
         let falls = amount < 0 && meter.gauge && limits.iter().any(|limit| limit.soft.is_some());
         let look = moved || falls || (amount > 0 && recorded > open.written);
-        let standings = if look { standings(&slots, &open, &limits, now) } else { Vec::new() };
+        let counted = shared::pending(tenant, &meter.name);
+        let standings = if look { standings(&slots, &open, &limits, counted, now) } else { Vec::new() };
         if enforce == Enforce::Hard && amount > 0 {
             check(meter, &standings, amount, open.recorded, now)?;
         }
@@ -152,11 +153,19 @@ fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<(), Error
     Ok(())
 }
 
-/// How far the limits are used by all slots but the present transaction's, and by what its slot held before it.
-fn standings(slots: &Slots, open: &Open<Place>, limits: &[Limit], now: Micros) -> Vec<Standing> {
+/// How far the limits are used by all slots but the present transaction's, by what its slot held before it, and by what is
+/// counted in shared memory.
+fn standings(
+    slots: &Slots,
+    open: &Open<Place>,
+    limits: &[Limit],
+    counted: i64,
+    now: Micros,
+) -> Vec<Standing> {
     let versions: Vec<Version> = slots.versions();
     let others = || versions.iter().filter(|version| version.slot != open.slot);
-    limits.iter().map(|limit| standing(limit, others(), open.base.within(limit.period, now), now)).collect()
+    let mine = |limit: &Limit| open.base.within(limit.period, now).saturating_add(counted);
+    limits.iter().map(|limit| standing(limit, others(), mine(limit), now)).collect()
 }
 
 fn standing<'v>(
@@ -233,8 +242,9 @@ pub fn standing_of(tenant: &Id, meter: &Meter) -> Vec<Standing> {
     let ahead = LEDGER
         .with_borrow(|ledger| ledger.get(&(*tenant, meter.name.clone())))
         .map_or(0, |open| i128::from(open.recorded) - i128::from(open.written));
+    let counted = shared::pending(tenant, &meter.name);
     let with_mine = |limit: &Limit| {
-        let mut standing = standing(limit, versions.iter(), 0, now);
+        let mut standing = standing(limit, versions.iter(), counted, now);
         standing.used += ahead;
         standing
     };

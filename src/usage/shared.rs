@@ -19,6 +19,8 @@ const MAIN: &str = "tenancy_usage_worker";
 thread_local! {
     /// Whether this process has said that it cannot count.
     static TOLD: Cell<bool> = const { Cell::new(false) };
+    /// Whether this process is the worker, to whom what he is writing is no more pending.
+    static WRITES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Called once when the library loads.
@@ -36,7 +38,9 @@ pub fn interval() -> Duration {
 
 /// Microseconds since 1970.
 pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
 }
 
 pub fn seats(words: &'static [AtomicU64]) -> Option<Seats<'static>> {
@@ -70,8 +74,8 @@ pub fn count(tenant: &Id, meter: &Meter, amount: u64) -> Result<bool, Error> {
     if !is_available() {
         let counted = count_directly(tenant, meter, amount);
         if matches!(counted, Ok(false)) && xact::is_read_only() && !TOLD.replace(true) {
-            log!(
-                "pg_tenancy is not in shared_preload_libraries: count_request() counts nothing in READ ONLY transactions"
+            warning_in_log(
+                "pg_tenancy is not in shared_preload_libraries: count_request() counts nothing in READ ONLY transactions",
             );
         }
         return counted;
@@ -126,13 +130,25 @@ fn ask_for_worker(database: u32) {
 
 /// Said to whoever runs the server, and to no client.
 pub fn warning_in_log(message: &str) {
-    pgrx::pg_sys::panic::ErrorReport::new(PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, message.to_owned(), "")
-        .report(PgLogLevel::LOG_SERVER_ONLY);
+    pgrx::pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        message.to_owned(),
+        "",
+    )
+    .report(PgLogLevel::LOG_SERVER_ONLY);
+}
+
+/// Said by the worker when it starts.
+pub fn this_process_writes() {
+    WRITES.set(true);
 }
 
 /// What was counted of a tenant's use and is not written yet. While it is being written it may, for a moment, be told
 /// twice, here and by the table.
 pub fn pending(tenant: &Id, meter: &str) -> i64 {
+    if WRITES.get() {
+        return 0;
+    }
     let Some(key) = Key::new(worker::database(), tenant, meter) else { return 0 };
     let amount = read(|table, _| table.amount(&key)).unwrap_or(0);
     i64::try_from(amount).unwrap_or(i64::MAX)

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 const PRELOADED: &str = "shared_preload_libraries = 'pg_tenancy'";
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
-    Cluster::start("requests", &format!("{PRELOADED}\ntenancy.usage_flush_interval = '100ms'\nmax_worker_processes = 32"))
+    Cluster::start(
+        "requests",
+        &format!("{PRELOADED}\ntenancy.usage_flush_interval = '100ms'\nmax_worker_processes = 32"),
+    )
 });
 
 /// A counter, a gauge, and two tenants with a member each; a database of its own.
@@ -56,11 +59,20 @@ fn log_has(cluster: &Cluster, text: &str) -> usize {
     std::fs::read_to_string(cluster.host().join("log")).unwrap_or_default().matches(text).count()
 }
 
-fn up(cluster: &Cluster, database: &str) -> Session {
+/// Kills a session's backend, and with it shared memory; gives a new session once the server is up again.
+fn crash(cluster: &Cluster, database: &str, mut victim: Session) -> Session {
+    let pid = i64::from(victim.pid());
+    kill("KILL", pid);
+    let mut found = None;
     eventually("the server is up again", || {
-        cluster.try_connect(database, "postgres", "").is_ok_and(|mut session| session.code("SELECT 1") == "00000")
+        let gone = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
+        found = cluster.try_connect(database, "postgres", "").ok().and_then(|mut session| {
+            let rows = session.try_rows(&gone).ok()?;
+            (rows == [[Some("0".to_owned())]]).then_some(session)
+        });
+        found.is_some()
     });
-    cluster.connect(database)
+    found.expect("it was found")
 }
 
 fn kill(signal: &str, pid: i64) {
@@ -95,10 +107,14 @@ fn gets_are_counted_by_a_pre_request_function_for_the_tenant_of_their_token() {
     ] {
         assert_eq!(api.code(&Request::get(user(1)), &format!("SELECT {call}")), code, "{call}");
     }
-    eventually("no more is pending", || admin.holds("(SELECT pending FROM tenancy.usage_shared_stats()) = 0"));
+    eventually("no more is pending", || {
+        admin.holds("(SELECT pending FROM tenancy.usage_shared_stats()) = 0")
+    });
     // Each of the refused requests was counted by the pre-request function.
     assert_eq!(written(&mut admin, "api.calls", 1), 13);
-    assert!(admin.holds("(SELECT last_flush > now() - interval '1 minute' FROM tenancy.usage_shared_stats())"));
+    assert!(
+        admin.holds("(SELECT last_flush > now() - interval '1 minute' FROM tenancy.usage_shared_stats())")
+    );
     assert_eq!(admin.number("SELECT sum(total) FROM tenancy.usage"), 15);
 }
 
@@ -188,7 +204,9 @@ fn what_cannot_be_written_now_is_kept_and_what_never_can_does_not_stop_the_rest(
     client.run("ROLLBACK");
     assert!(count(&mut client, 3, 3));
     admin.run(&format!("DELETE FROM tenancy.tenants WHERE id = '{}'; DELETE FROM tenancy.meters WHERE name = 'api.bytes'; COMMIT", tenant(2)));
-    eventually("nothing is pending", || admin.holds("(SELECT pending FROM tenancy.usage_shared_stats()) = 0"));
+    eventually("nothing is pending", || {
+        admin.holds("(SELECT pending FROM tenancy.usage_shared_stats()) = 0")
+    });
     assert_eq!(written(&mut admin, "api.calls", 1), 7);
     assert_eq!(admin.number("SELECT count(*) FROM tenancy.usage WHERE total <> 7 AND total <> 0"), 0);
     assert!(count(&mut client, 1, 1));
@@ -231,26 +249,19 @@ fn a_crash_loses_no_more_than_one_interval_counted() {
     let mut admin = prepare(&cluster, "work");
     for round in 0..3 {
         let before = written(&mut admin, "api.calls", 1);
-        let mut victim = cluster.connect("work");
-        let pid = i64::from(victim.pid());
+        let victim = cluster.connect("work");
         let mut client = cluster.connect_as("work", "authenticator");
         let began = Instant::now();
         let mut counted = Vec::new();
         let stop = Duration::from_millis(2300 + 130 * round);
-        let mut killed = None;
-        loop {
+        while began.elapsed() < stop {
             client.begin_request(&bearer(user(1)), "READ COMMITTED READ ONLY");
             client.run("SELECT tenancy.count_request('api.calls')");
             counted.push(began.elapsed());
             client.run("COMMIT");
-            if began.elapsed() >= stop {
-                killed.get_or_insert_with(|| began.elapsed());
-                kill("KILL", pid);
-                break;
-            }
         }
-        let killed = killed.expect("the loop ended");
-        admin = up(&cluster, "work");
+        let killed = began.elapsed();
+        admin = crash(&cluster, "work", victim);
         let kept = written(&mut admin, "api.calls", 1) - before;
         let lost = counted.len() as i64 - kept;
         let must = counted.iter().filter(|at| **at + INTERVAL + SLACK < killed).count() as i64;
@@ -274,7 +285,9 @@ fn a_full_table_drops_counts_and_says_so() {
     admin.run("INSERT INTO tenancy.meters (name, unit, kind, period) SELECT 'm.m' || n, 'calls', 'counter', 'none' FROM generate_series(1, 20) n");
     let mut client = cluster.connect_as("work", "authenticator");
     client.begin_request(&bearer(user(1)), "READ COMMITTED READ ONLY");
-    let counted = client.number("SELECT count(*) FILTER (WHERE tenancy.count_request('m.m' || n)) FROM generate_series(1, 20) n");
+    let counted = client.number(
+        "SELECT count(*) FILTER (WHERE tenancy.count_request('m.m' || n)) FROM generate_series(1, 20) n",
+    );
     client.run("COMMIT");
     assert_eq!(counted, 16);
     assert_eq!(admin.number("SELECT dropped FROM tenancy.usage_shared_stats()"), 4);
@@ -291,7 +304,10 @@ fn a_full_table_drops_counts_and_says_so() {
 
 #[test]
 fn without_a_worker_to_be_had_counts_wait() {
-    let cluster = Cluster::start("none", &format!("{PRELOADED}\nmax_worker_processes = 0\ntenancy.usage_flush_interval = '100ms'"));
+    let cluster = Cluster::start(
+        "none",
+        &format!("{PRELOADED}\nmax_worker_processes = 0\ntenancy.usage_flush_interval = '100ms'"),
+    );
     let mut admin = prepare(&cluster, "work");
     let mut client = cluster.connect_as("work", "authenticator");
     for _ in 0..3 {
@@ -303,14 +319,21 @@ fn without_a_worker_to_be_had_counts_wait() {
 
 #[test]
 fn a_standby_counts_nothing_says_so_and_counts_once_it_is_promoted() {
-    let primary = Cluster::start("counting", &format!("{PRELOADED}\nwal_level = replica\ntenancy.usage_flush_interval = '100ms'"));
+    let primary = Cluster::start(
+        "counting",
+        &format!("{PRELOADED}\nwal_level = replica\ntenancy.usage_flush_interval = '100ms'"),
+    );
     let mut admin = prepare(&primary, "work");
     let standby = Cluster::standby_of(&primary, "reading");
     let mut client = standby.connect_as("work", "authenticator");
     assert!(!count(&mut client, 1, 1));
     assert_eq!(client.code("SELECT tenancy.count_request('api.none')"), "42501", "as authenticator itself");
     client.begin_request(&bearer(user(1)), "READ COMMITTED READ ONLY");
-    assert!(client.holds("EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'usage' AND finding LIKE '%standby%')"));
+    assert!(
+        client.holds(
+            "EXISTS (SELECT FROM tenancy.diagnose() WHERE topic = 'usage' AND finding LIKE '%standby%')"
+        )
+    );
     assert_eq!(client.code("SELECT tenancy.count_request('api.none')"), "42704");
     client.run("ROLLBACK");
     assert!(workers(&mut standby.connect("work"), "work").is_empty());

@@ -5,6 +5,9 @@ use pg_tenancy_unit::usage::table::{Added, Key, Table};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 
+/// Microseconds since 1970.
+const NOW: u64 = 1_800_000_000_000_000;
+
 fn words(count: usize) -> Vec<AtomicU64> {
     (0..count).map(|_| AtomicU64::new(0)).collect()
 }
@@ -121,10 +124,10 @@ fn what_was_nothing_for_some_turns_is_freed_and_nothing_else() {
 fn a_database_has_one_worker_and_lacks_one_as_soon_as_it_left() {
     let words = words(Seats::WORDS);
     let seats = Seats::new(&words).expect("enough words");
-    assert!(seats.lacks(7, || 100) && seats.ask(7, 100));
+    assert!(seats.lacks(7, || NOW) && seats.ask(7, NOW));
     // One is on its way, for a while.
-    assert!(!seats.lacks(7, || 200) && !seats.ask(7, 200));
-    assert!(seats.ask(7, 101 + PATIENCE));
+    assert!(!seats.lacks(7, || NOW + 100) && !seats.ask(7, NOW + 100));
+    assert!(seats.ask(7, NOW + 1 + PATIENCE));
     assert!(seats.take(7, 11) && !seats.take(7, 12));
     assert!(!seats.lacks(7, || u64::MAX) && !seats.ask(7, u64::MAX - 1));
     assert_eq!((seats.worker(7), seats.last_write(7)), (Some(11), None));
@@ -133,20 +136,20 @@ fn a_database_has_one_worker_and_lacks_one_as_soon_as_it_left() {
     seats.leave(12);
     assert_eq!(seats.worker(7), Some(11));
     seats.leave(11);
-    assert!(seats.lacks(7, || 102 + PATIENCE) && seats.ask(7, 102 + PATIENCE));
+    assert!(seats.lacks(7, || NOW + 2 + PATIENCE) && seats.ask(7, NOW + 2 + PATIENCE));
 }
 
 #[test]
 fn seats_are_taken_over_by_other_databases_once_free() {
     let words = words(Seats::WORDS);
     let seats = Seats::new(&words).expect("enough words");
-    let count = (1..).take_while(|database| seats.ask(*database, 100)).last().expect("some");
+    let count = (1..).take_while(|database| seats.ask(*database, NOW)).last().expect("some");
     for database in 1..=count {
         assert!(seats.take(database, database.into()));
     }
-    assert!(!seats.ask(count + 1, 100) && !seats.take(count + 1, 9999));
+    assert!(!seats.ask(count + 1, NOW) && !seats.take(count + 1, 9999));
     seats.leave(3);
-    assert!(seats.ask(count + 1, 100) && seats.take(count + 1, 9999));
+    assert!(seats.ask(count + 1, NOW) && seats.take(count + 1, 9999));
     assert_eq!(seats.worker(3), None);
-    assert!(seats.lacks(3, || 100));
+    assert!(seats.lacks(3, || NOW));
 }
