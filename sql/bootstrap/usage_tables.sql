@@ -161,6 +161,9 @@ COMMENT ON COLUMN tenancy.metered_tables.meter IS 'The meter';
 COMMENT ON COLUMN tenancy.metered_tables.measure IS 'What of each row is added: rows (1) or bytes';
 COMMENT ON COLUMN tenancy.metered_tables.size_column IS 'Of bytes: the column that holds them, or a path into a jsonb column; NULL: the size of the row';
 
+CREATE TABLE tenancy.quota_signal ();
+COMMENT ON TABLE tenancy.quota_signal IS 'Empty for ever: invalidating this relation tells every backend that meters or quotas changed';
+
 SELECT pg_catalog.pg_extension_config_dump('tenancy.meters', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.usage', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.usage_periods', '');

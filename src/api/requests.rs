@@ -19,7 +19,10 @@ fn counted(name: Option<&str>, amount: Option<i64>) -> Result<bool, Error> {
     let name = name.ok_or(Error::NullMeter)?;
     let meter = meter(name).ok_or_else(|| Error::UnknownMeter(name.to_owned()))?;
     if meter.gauge {
-        return Err(Error::CountedGauge(meter.name));
+        return Err(Error::CountedGauge(meter.name.to_string()));
+    }
+    if meter.fed_by_tables {
+        return Err(Error::FedByTables(meter.name.to_string()));
     }
     match session::fresh().tenant() {
         Some(tenant) => shared::count(tenant, &meter, amount),

@@ -157,40 +157,15 @@ impl KeyedTable {
         }
     }
 
-    /// Locks a row against all other writers until the end of the transaction. False, without waiting, if another
-    /// transaction has it, or it is no longer the newest version.
-    pub fn lock_row(&self, place: Place) -> bool {
-        let mut tuple = pg_sys::HeapTupleData { t_self: place.pointer(), ..Default::default() };
-        let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
-        let mut failure = pg_sys::TM_FailureData::default();
-        // SAFETY: an open table, a place a scan of it gave in this transaction; the pinned buffer is released once
-        // (access/heapam.h).
-        unsafe {
-            let result = pg_sys::heap_lock_tuple(
-                self.raw,
-                &raw mut tuple,
-                pg_sys::GetCurrentCommandId(true),
-                pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
-                pg_sys::LockWaitPolicy::LockWaitSkip,
-                false,
-                &raw mut buffer,
-                &raw mut failure,
-            );
-            if buffer != pg_sys::InvalidBuffer as pg_sys::Buffer {
-                pg_sys::ReleaseBuffer(buffer);
-            }
-            result == pg_sys::TM_Result::TM_Ok
-        }
-    }
-
-    /// A new version of a row that this transaction has locked or written, and where it is. The command sees it from now on.
+    /// A new version of a row that no other transaction is writing, which the caller sees to, and where it is. The command
+    /// sees it from now on.
     pub fn update(&self, place: Place, values: &[Value]) -> Place {
         let mut datums: Vec<Datum> = values.iter().map(Value::datum).collect();
         datums.resize(self.width(), Datum::from(0));
         let mut nulls: Vec<bool> = (0..self.width()).map(|column| column >= values.len()).collect();
         let mut pointer = place.pointer();
-        // SAFETY: values of the columns' types, of which `open` has seen that there are as many; the row is locked by
-        // this transaction, which is what simple_heap_update asks for; the table's indexes are plain (catalog/indexing.h).
+        // SAFETY: values of the columns' types, of which `open` has seen that there are as many; nobody writes the row at
+        // the same time, which is what simple_heap_update asks for; the table's indexes are plain (catalog/indexing.h).
         unsafe {
             let tuple = pg_sys::heap_form_tuple((*self.raw).rd_att, datums.as_mut_ptr(), nulls.as_mut_ptr());
             pg_sys::CatalogTupleUpdate(self.raw, &raw mut pointer, tuple);
@@ -201,7 +176,7 @@ impl KeyedTable {
         }
     }
 
-    /// Deletes a row that this transaction has locked.
+    /// Deletes a row that no other transaction is writing.
     pub fn delete(&self, place: Place) {
         let mut pointer = place.pointer();
         // SAFETY: as for update.

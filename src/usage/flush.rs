@@ -9,7 +9,6 @@ use crate::pg::role::{Acting, database_exists};
 use crate::pg::{scan, subtransaction, worker};
 use crate::rbac::format_id;
 use pgrx::pg_sys::{Datum, Oid};
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Without anything to write for that long the worker ends. DROP DATABASE waits five seconds for others to go.
@@ -199,16 +198,13 @@ struct Written {
 fn write(amounts: &[(Key, u64)], careful: bool) -> Option<Written> {
     let usage: Oid = scan::relation(c"usage", scan::schema(cache::SCHEMA)?)?;
     let _owner = Acting::as_owner_of(usage)?;
-    let mut meters: HashMap<String, Option<Meter>> = HashMap::new();
     let mut written = Written::default();
     for (key, amount) in amounts {
-        let name = key.meter();
-        let meter = meters.entry(name).or_insert_with_key(|name| meter(name).filter(|meter| !meter.gauge));
         // What nobody counts any more is done with.
-        if let Some(meter) = meter {
+        if let Some(meter) = meter(&key.meter()).filter(|meter| !meter.gauge) {
             let attempt = match careful {
-                true => subtransaction::attempt(|| write_one(key, meter, *amount)),
-                false => Ok(write_one(key, meter, *amount)),
+                true => subtransaction::attempt(|| write_one(key, &meter, *amount)),
+                false => Ok(write_one(key, &meter, *amount)),
             };
             if let Err(failure) = attempt {
                 written.failure = Some(failure);
