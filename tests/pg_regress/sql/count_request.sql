@@ -3,28 +3,31 @@
 \set ann c0000000-0000-0000-0000-000000000001
 INSERT INTO tenancy.tenants (id, slug, name) VALUES (:'tenant', 'counted', 'Counted');
 INSERT INTO tenancy.members (tenant_id, user_id) VALUES (:'tenant', :'ann');
-SELECT * FROM tenancy.diagnose() WHERE topic = 'usage';
 INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('count.calls', 'calls', 'counter', 'none'), ('count.rows', 'rows', 'gauge', 'none');
 
 -- As an application role, in READ ONLY: errors are errors, and nothing else happens.
-\set VERBOSITY verbose
 BEGIN READ ONLY;
 SELECT tenancy.act_as(:'ann');
 SAVEPOINT s;
 SELECT tenancy.count_request('count.calls');
 SELECT tenancy.count_request('count.none');
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
 SELECT tenancy.count_request(NULL);
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
 SELECT tenancy.count_request('count.rows');
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
 SELECT tenancy.count_request('count.calls', 0);
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
 SELECT tenancy.count_request('count.calls', -9223372036854775808);
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
 SELECT tenancy.count_request('count.calls', NULL);
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
-\set VERBOSITY default
 SELECT * FROM tenancy.diagnose() WHERE topic = 'usage';
 SELECT * FROM tenancy.usage_shared_stats();
 ROLLBACK;
@@ -38,6 +41,7 @@ SELECT sum(total) FROM tenancy.usage WHERE meter = 'count.calls';
 SAVEPOINT s;
 SELECT tenancy.act_as(:'ann');
 SELECT tenancy.count_request('count.calls', 9223372036854775807);
+\echo :LAST_ERROR_SQLSTATE
 ROLLBACK TO s;
 SELECT tenancy.act_as(:'ann');
 SELECT tenancy.count_request('count.calls', 58);
