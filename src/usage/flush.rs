@@ -204,7 +204,10 @@ fn write(amounts: &[(Key, u64)], careful: bool) -> Option<Written> {
         if let Some(meter) = meter(&key.meter()).filter(|meter| !meter.gauge) {
             let attempt = match careful {
                 true => subtransaction::attempt(|| write_one(key, &meter, *amount)),
-                false => Ok(write_one(key, &meter, *amount)),
+                false => {
+                    write_one(key, &meter, *amount);
+                    Ok(())
+                }
             };
             if let Err(failure) = attempt {
                 written.failure = Some(failure);

@@ -27,7 +27,7 @@ impl Key {
         let mut words = [0; KEY];
         let length = u32::try_from(meter.len()).ok().filter(|length| *length as usize <= NAME_BYTES)?;
         let bytes = tenant.chunks(8).chain(meter.as_bytes().chunks(8));
-        words[0] = u64::from(database) | u64::from(length) << 32;
+        words[0] = u64::from(database) | (u64::from(length) << 32);
         for (word, bytes) in words.iter_mut().skip(1).zip(bytes) {
             let mut whole = [0; 8];
             whole.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
@@ -58,7 +58,7 @@ impl Key {
     fn hash(&self) -> u64 {
         let step = |hash: u64, word: &u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
         let hash = self.0.iter().fold(0, step);
-        (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
@@ -115,7 +115,7 @@ impl<'m> Table<'m> {
     }
 
     fn home(&self, key: &Key) -> usize {
-        (u128::from(key.hash()) * places(self.capacity) as u128 >> 64) as usize
+        ((u128::from(key.hash()) * places(self.capacity) as u128) >> 64) as usize
     }
 
     /// Where the key is, or else the free place to put it. There is always a free one.

@@ -223,6 +223,10 @@ fn what_cannot_be_written_now_is_kept_and_what_never_can_does_not_stop_the_rest(
 fn a_fast_shutdown_loses_nothing_and_a_restart_goes_on() {
     let cluster = Cluster::start("shutdown", &format!("{PRELOADED}\ntenancy.usage_flush_interval = '1h'"));
     let mut admin = prepare(&cluster, "work");
+    admin.run(&format!(
+        "INSERT INTO tenancy.quotas (tenant_id, meter, period, hard) VALUES ('{}', 'api.calls', 'month', 1000)",
+        tenant(1)
+    ));
     for round in 1..=3 {
         let mut client = cluster.connect_as("work", "authenticator");
         for _ in 0..10 {
@@ -232,6 +236,9 @@ fn a_fast_shutdown_loses_nothing_and_a_restart_goes_on() {
         assert!(count(&mut client, 1, 1));
         assert_eq!(written(&mut admin, "api.calls", 1), 11 * (round - 1), "not yet");
         assert_eq!(admin.number("SELECT pending FROM tenancy.usage_shared_stats()"), 11);
+        // Quotas see what is not written yet.
+        let left = client.request(user(1), "SELECT tenancy.remaining('api.calls')");
+        assert_eq!(left, Some((1000 - 11 * round).to_string()));
         cluster.shut_down("fast");
         cluster.boot();
         admin = cluster.connect("work");
