@@ -252,6 +252,8 @@ extension_sql_file!(
         api::rights::read_as_role,
         api::rights::execute_as_owner,
         api::rights::read_as_owner,
+        api::requests::count_request,
+        api::requests::usage_shared_stats,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,
         api::diagnosis::diagnose

@@ -69,6 +69,10 @@ pub enum Error {
     InRecovery(&'static str),
     #[error("the tables of usage are missing or of another version")]
     UsageTables,
+    #[error("amount must be positive")]
+    NotPositive,
+    #[error("meter \"{0}\" is a gauge")]
+    CountedGauge(String),
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -190,6 +194,16 @@ impl From<Error> for ErrorReport {
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "",
                 "ALTER EXTENSION pg_tenancy UPDATE brings them to the version of the library.",
+            ),
+            NotPositive => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "",
+                "What was counted stays counted: pass 1 or more.",
+            ),
+            CountedGauge(_) => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "A gauge tells a present amount; requests are counted by counters.",
+                "SELECT name FROM tenancy.meters WHERE kind = 'counter' lists those there are.",
             ),
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
             NotATrigger(_) | OtherTrigger(..) => {

@@ -13,6 +13,7 @@ mod naming;
 mod profiles;
 mod projection;
 mod reach;
+mod requests;
 mod require;
 mod rights;
 mod statistics;

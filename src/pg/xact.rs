@@ -25,6 +25,11 @@ pub fn unix_micros(postgres_micros: i64) -> i64 {
     postgres_micros.saturating_add(POSTGRES_EPOCH)
 }
 
+/// And back.
+pub fn postgres_micros(unix_micros: i64) -> i64 {
+    unix_micros.saturating_sub(POSTGRES_EPOCH)
+}
+
 /// Whether a transaction is in progress: neither starting, nor ending, nor none.
 pub fn in_transaction() -> bool {
     unguarded::IsTransactionState()
@@ -78,6 +83,12 @@ pub fn in_parallel_mode() -> bool {
 pub fn is_read_only() -> bool {
     // SAFETY: reads static variables (xact.c, xlogrecovery.c).
     unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() || pg_sys::IsInParallelMode() }
+}
+
+/// Whether this server replays another's log, or its own.
+pub fn in_recovery() -> bool {
+    // SAFETY: reads shared memory (xlog.c).
+    unsafe { pg_sys::RecoveryInProgress() }
 }
 
 /// Whether all statements of this transaction see by one snapshot: REPEATABLE READ and SERIALIZABLE.

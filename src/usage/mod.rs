@@ -2,13 +2,17 @@
 
 pub mod amounts;
 pub mod bound;
+mod flush;
 pub mod fold;
 pub mod ledger;
 pub mod limits;
 pub mod period;
 mod quotas;
+mod seats;
+pub mod shared;
 mod slots;
 mod soft;
+mod table;
 pub mod wording;
 
 use crate::error::Error;
@@ -23,7 +27,7 @@ use slots::{Slots, Version};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-pub use quotas::{Meter, meter};
+pub use quotas::{Meter, has_counters, meter};
 pub use wording::{Crossed, Exceeded};
 
 /// Whose usage of what.
@@ -35,6 +39,7 @@ thread_local! {
 
 /// Called once when the library loads.
 pub fn start() {
+    shared::start();
     xact::on_moment(|moment| match moment {
         Moment::PreCommit => settle(),
         Moment::Prepared | Moment::Committed | Moment::Aborted => {
@@ -167,7 +172,8 @@ fn write_one(
     let (base, closed) = open.base.at(now, meter.period);
     open.base = base;
     base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
-    let standings = standings(&versions, &open, limits, now);
+    let counted = if limited { shared::pending(tenant, &meter.name) } else { 0 };
+    let standings = standings(&versions, &open, limits, counted, now);
     if enforce == Enforce::Hard && amount > 0 {
         check(meter, &standings, amount, open.recorded, now)?;
     }
@@ -232,10 +238,18 @@ fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<bool, Err
     Ok(true)
 }
 
-/// How far the limits are used by all slots but the present transaction's, and by what its slot held before it.
-fn standings(versions: &[Version], open: &Open<Place>, limits: &[Limit], now: Micros) -> Vec<Standing> {
+/// How far the limits are used by all slots but the present transaction's, by what its slot held before it, and by what
+/// is counted in shared memory.
+fn standings(
+    versions: &[Version],
+    open: &Open<Place>,
+    limits: &[Limit],
+    counted: i64,
+    now: Micros,
+) -> Vec<Standing> {
     let others = || versions.iter().filter(|version| version.slot != open.slot);
-    limits.iter().map(|limit| standing(limit, others(), open.base.within(limit.period, now), now)).collect()
+    let mine = |limit: &Limit| open.base.within(limit.period, now).saturating_add(counted);
+    limits.iter().map(|limit| standing(limit, others(), mine(limit), now)).collect()
 }
 
 fn standing<'v>(
@@ -313,8 +327,9 @@ pub fn standing_of(tenant: &Id, meter: &Meter) -> Vec<Standing> {
     let ahead = LEDGER
         .with_borrow(|ledger| ledger.get(&(*tenant, Rc::clone(&meter.name))))
         .map_or(0, |open| i128::from(open.recorded) - i128::from(open.written));
+    let counted = shared::pending(tenant, &meter.name);
     let with_mine = |limit: &Limit| {
-        let mut standing = standing(limit, versions.iter(), 0, now);
+        let mut standing = standing(limit, versions.iter(), counted, now);
         standing.used += ahead;
         standing
     };
