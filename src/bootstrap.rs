@@ -131,6 +131,16 @@ extension_sql_file!(
     requires = ["protect_partitions"]
 );
 extension_sql_file!(
+    "../sql/bootstrap/meter_table.sql",
+    name = "meter_table",
+    requires = ["unprotect_table", api::metering::measure_table, api::metering::counted_usage, api::metering::correct_usage]
+);
+extension_sql_file!(
+    "../sql/bootstrap/metered_partitions.sql",
+    name = "metered_partitions",
+    requires = ["meter_table"]
+);
+extension_sql_file!(
     "../sql/bootstrap/preview_table.sql",
     name = "preview_table",
     requires = [api::rights::read_as_role, "protect_table"]
@@ -233,6 +243,9 @@ extension_sql_file!(
         api::rights::read_as_role,
         api::rights::execute_as_owner,
         api::rights::read_as_owner,
+        api::metering::measure_table,
+        api::metering::counted_usage,
+        api::metering::correct_usage,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,
         api::diagnosis::diagnose

@@ -2,6 +2,7 @@
 //! Messages repeat no claim's value and nothing of another tenant. The management functions, written in
 //! plpgsql, raise by the same table (docs/reference/errors.md).
 
+use crate::pg::measure::BadSize;
 use crate::pg::report;
 use crate::usage::{Crossed, Exceeded};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -65,6 +66,8 @@ pub enum Error {
     MayNotFold,
     #[error("the tables of usage are missing or of another version")]
     UsageTables,
+    #[error("size in column \"{column}\" of table \"{table}\" {}", reason.what())]
+    BadSize { table: String, column: String, reason: BadSize },
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -186,6 +189,13 @@ impl From<Error> for ErrorReport {
                 "",
                 "ALTER EXTENSION pg_tenancy UPDATE brings them to the version of the library.",
             ),
+            BadSize { reason, .. } => {
+                let code = match reason {
+                    crate::pg::measure::BadSize::TooLarge => PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+                    _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                };
+                (code, "The table's bytes are counted by it.", "It must be a whole number of bytes, 0 or more.")
+            }
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
             NotATrigger(_) | OtherTrigger(..) => {
                 (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", "")

@@ -31,3 +31,31 @@ impl Drop for CatalogSnapshot {
         }
     }
 }
+
+/// What is committed at this moment and what this transaction's earlier commands did, at every isolation level. Not in
+/// parallel workers.
+pub struct LatestSnapshot {
+    raw: pg_sys::Snapshot,
+}
+
+impl LatestSnapshot {
+    pub(super) fn take() -> Self {
+        // SAFETY: RegisterSnapshot copies the static snapshot and keeps the copy for the current resource owner.
+        let raw = unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) };
+        Self { raw }
+    }
+
+    pub(super) fn raw(&self) -> pg_sys::Snapshot {
+        self.raw
+    }
+}
+
+impl Drop for LatestSnapshot {
+    fn drop(&mut self) {
+        // An error on its way up releases the snapshot with its resource owner.
+        if !std::thread::panicking() {
+            // SAFETY: registered in `take` with the same resource owner, and only once.
+            unsafe { pg_sys::UnregisterSnapshot(self.raw) }
+        }
+    }
+}
