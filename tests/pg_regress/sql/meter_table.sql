@@ -13,8 +13,8 @@ INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('mt.rows', 'rows',
 SELECT FROM tenancy.create_role('mt_editor', '{mt_docs.*}');
 SELECT tenancy.add_member(:a, :alice, '{mt_editor}');
 CREATE VIEW used AS
-SELECT t.slug AS tenant, u.meter, sum(u.total) AS used FROM tenancy.usage u JOIN tenancy.tenants t ON t.id = u.tenant_id
- WHERE u.meter LIKE 'mt.%' GROUP BY 1, 2 HAVING sum(u.total) <> 0 ORDER BY 1, 2 COLLATE "C";
+SELECT t.slug AS tenant, u.meter, sum(u.total) AS amount FROM tenancy.usage u JOIN tenancy.tenants t ON t.id = u.tenant_id
+ WHERE u.meter LIKE 'mt.%' GROUP BY 1, 2 HAVING sum(u.total) <> 0 ORDER BY t.slug, u.meter COLLATE "C";
 CREATE TABLE docs (id int PRIMARY KEY, tenant_id uuid, body text);
 INSERT INTO docs VALUES (1, :a, 'one'), (2, :b, 'two');
 SELECT tenancy.protect_table('docs', resource => 'mt_docs');

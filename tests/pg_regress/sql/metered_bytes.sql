@@ -46,7 +46,7 @@ SELECT used('mb.bytes');
 -- a size column of each type
 CREATE TABLE files (id int, tenant_id uuid, size bigint, num numeric, small smallint, i int, metadata jsonb, word text);
 SELECT tenancy.protect_table('files', resource => 'mb_docs');
-INSERT INTO files VALUES (1, :a, 10, 100, 1, 1000, '{"size": 10000, "deep": {"er": [1, 2, 3]}}'), (2, :a), (3, :b, 5, 5, 5, 5, '{}');
+INSERT INTO files VALUES (1, :a, 10, 100, 1, 1000, '{"size": 10000, "deep": {"er": [1, 2, 3]}}'), (2, :a, NULL, NULL, NULL, NULL, NULL), (3, :b, 5, 5, 5, 5, '{}');
 SELECT c.name, tenancy.meter_table('files', bytes => 'mb.size', size_column => c.name), used('mb.size')
   FROM unnest('{size,num,small,i,metadata.size,metadata.deep.er.1,metadata.none}'::text[]) WITH ORDINALITY c (name, n) ORDER BY c.n;
 SELECT used('mb.size');

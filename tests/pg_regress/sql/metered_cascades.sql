@@ -7,8 +7,8 @@ INSERT INTO tenancy.tenants (id, slug, name, key) VALUES ('8c000000-0000-0000-00
     ('8c000000-0000-0000-0000-00000000000b', 'mcasc-b', 'B', '8002'), ('8c000000-0000-0000-0000-00000000000c', 'mcasc-c', 'C', 'word');
 INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('mc.folders', 'rows', 'gauge', 'none'), ('mc.docs', 'rows', 'gauge', 'none'), ('mc.bytes', 'bytes', 'gauge', 'none');
 CREATE VIEW used AS
-SELECT t.slug AS tenant, u.meter, sum(u.total) AS used FROM tenancy.usage u JOIN tenancy.tenants t ON t.id = u.tenant_id
- WHERE u.meter LIKE 'mc.%' GROUP BY 1, 2 HAVING sum(u.total) <> 0 ORDER BY 1, 2 COLLATE "C";
+SELECT t.slug AS tenant, u.meter, sum(u.total) AS amount FROM tenancy.usage u JOIN tenancy.tenants t ON t.id = u.tenant_id
+ WHERE u.meter LIKE 'mc.%' GROUP BY 1, 2 HAVING sum(u.total) <> 0 ORDER BY t.slug, u.meter COLLATE "C";
 CREATE TABLE folders (id int PRIMARY KEY, tenant_id bigint REFERENCES tenancy.tenants (key_number) ON DELETE CASCADE, parent int REFERENCES folders ON DELETE CASCADE);
 CREATE TABLE docs (id int PRIMARY KEY, tenant_id int REFERENCES tenancy.tenants (key_number) ON DELETE CASCADE,
                    folder int REFERENCES folders ON DELETE CASCADE ON UPDATE CASCADE, cover int REFERENCES folders ON DELETE SET NULL);
@@ -61,6 +61,9 @@ CREATE TABLE log (id int, tenant_id int);
 SELECT tenancy.protect_table('log', resource => 'mc_docs'), tenancy.meter_table('log', rows => 'mc.folders');
 CREATE FUNCTION log_docs() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM new_docs WHERE id < 1000) THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO mcasc.log SELECT id, tenant_id FROM new_docs;
     INSERT INTO mcasc.docs SELECT id + 1000, tenant_id FROM new_docs WHERE id < 1000;
     RETURN NULL;

@@ -2,6 +2,7 @@
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE SCHEMA merr;
+GRANT USAGE ON SCHEMA merr TO PUBLIC;
 SET search_path = merr;
 INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('me.rows', 'rows', 'gauge', 'none'), ('me.bytes', 'bytes', 'gauge', 'none');
 CREATE TABLE plain (id int, tenant_id uuid);

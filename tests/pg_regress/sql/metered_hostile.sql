@@ -3,20 +3,22 @@
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 CREATE ROLE mallory LOGIN;
+SELECT tenancy.enable_role('mallory');
 CREATE SCHEMA mhost AUTHORIZATION mallory;
 GRANT CREATE ON SCHEMA public TO mallory;
 \set a '''8f000000-0000-0000-0000-00000000000a'''
 INSERT INTO tenancy.tenants (id, slug, name) VALUES (:a, 'mhost-a', 'A'), ('8f000000-0000-0000-0000-00000000000b', 'mhost-b', 'B');
 INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('mh.rows', 'rows', 'gauge', 'none'), ('mh.bytes', 'bytes', 'gauge', 'none');
 CREATE VIEW used AS
-SELECT t.slug AS tenant, u.meter, sum(u.total) AS used FROM tenancy.usage u JOIN tenancy.tenants t ON t.id = u.tenant_id
- WHERE u.meter LIKE 'mh.%' GROUP BY 1, 2 HAVING sum(u.total) <> 0 ORDER BY 1, 2 COLLATE "C";
+SELECT t.slug AS tenant, u.meter, sum(u.total) AS amount FROM tenancy.usage u JOIN tenancy.tenants t ON t.id = u.tenant_id
+ WHERE u.meter LIKE 'mh.%' GROUP BY 1, 2 HAVING sum(u.total) <> 0 ORDER BY t.slug, u.meter COLLATE "C";
 SET SESSION AUTHORIZATION mallory;
 CREATE TABLE mhost.ran (who name, what text);
 GRANT INSERT ON mhost.ran TO PUBLIC;
+CREATE FUNCTION mhost.write(what text) RETURNS void LANGUAGE sql AS $$INSERT INTO mhost.ran VALUES (current_user, what)$$;
 CREATE FUNCTION mhost.note(what text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    INSERT INTO mhost.ran VALUES (current_user, what);
+    PERFORM mhost.write(what);
     RETURN what;
 END
 $$;
@@ -45,7 +47,9 @@ CREATE TABLE mhost.fake (id int, tenant_id uuid);
 CREATE TRIGGER "~pg_tenancy_meter_insert" AFTER INSERT ON mhost.fake REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tenancy.count_rows();
 INSERT INTO mhost.fake VALUES (1, '8f000000-0000-0000-0000-00000000000b');
 CREATE TRIGGER again AFTER INSERT ON mhost.docs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tenancy.count_rows();
+RESET SESSION AUTHORIZATION;
 INSERT INTO mhost.docs VALUES (2, '8f000000-0000-0000-0000-00000000000a', 'x');
+SET SESSION AUTHORIZATION mallory;
 DROP TRIGGER again ON mhost.docs;
 CREATE TRIGGER "~pg_tenancy_meter_move" AFTER INSERT ON mhost.fake FOR EACH ROW EXECUTE FUNCTION tenancy.count_rows();
 INSERT INTO mhost.fake VALUES (1, '8f000000-0000-0000-0000-00000000000b');
@@ -72,4 +76,5 @@ DROP FUNCTION pg_temp.measure_table(oid, boolean);
 DROP SCHEMA mhost CASCADE;
 DROP FUNCTION public.count_rows(), public.format(text, text[]), public.split_part(text, text, int);
 REVOKE CREATE ON SCHEMA public FROM mallory;
+SELECT tenancy.disable_role('mallory');
 DROP ROLE mallory;

@@ -9,8 +9,8 @@ INSERT INTO tenancy.tenants (id, slug, name) VALUES (:a, 'mparts-a', 'A'), (:b, 
 INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('mp.rows', 'rows', 'gauge', 'none'), ('mp.bytes', 'bytes', 'gauge', 'none'),
     ('mp.other', 'rows', 'gauge', 'none');
 CREATE VIEW used AS
-SELECT t.slug AS tenant, u.meter, sum(u.total) AS used FROM tenancy.usage u JOIN tenancy.tenants t ON t.id = u.tenant_id
- WHERE u.meter LIKE 'mp.%' GROUP BY 1, 2 HAVING sum(u.total) <> 0 ORDER BY 1, 2 COLLATE "C";
+SELECT t.slug AS tenant, u.meter, sum(u.total) AS amount FROM tenancy.usage u JOIN tenancy.tenants t ON t.id = u.tenant_id
+ WHERE u.meter LIKE 'mp.%' GROUP BY 1, 2 HAVING sum(u.total) <> 0 ORDER BY t.slug, u.meter COLLATE "C";
 CREATE TABLE events (id int, tenant_id uuid, at int, body text) PARTITION BY RANGE (at);
 CREATE TABLE events_0 PARTITION OF events FOR VALUES FROM (0) TO (10);
 CREATE TABLE events_1 (body text, gone int, at int, tenant_id uuid, id int) PARTITION BY LIST (tenant_id);
@@ -55,7 +55,7 @@ TABLE used;
 CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (20) TO (30);
 INSERT INTO events_2 VALUES (20, :a, 20, 'x');
 INSERT INTO events VALUES (21, :a, 21, 'x');
-CREATE TABLE events_3 (id int, tenant_id uuid, at int, body text) PARTITION BY LIST (id);
+CREATE TABLE events_3 (id int, tenant_id uuid NOT NULL, at int, body text) PARTITION BY LIST (id);
 CREATE TABLE events_3_x PARTITION OF events_3 DEFAULT;
 INSERT INTO events_3 VALUES (30, :b, 30, 'before');
 ALTER TABLE events ATTACH PARTITION events_3 FOR VALUES FROM (30) TO (40);
@@ -75,9 +75,8 @@ SELECT * FROM tenancy.recount_usage('events');
 TRUNCATE events_1_a;
 TRUNCATE events;
 TABLE used;
--- metered by itself, then below another: the root counts it
-SELECT tenancy.meter_table('events_2', rows => 'mp.other');
-TABLE used;
+-- back again, after its own triggers are gone
+SELECT tenancy.unprotect_table('events_2');
 ALTER TABLE events ATTACH PARTITION events_2 FOR VALUES FROM (20) TO (30);
 INSERT INTO events VALUES (22, :a, 22, 'x');
 INSERT INTO events_2 VALUES (23, :a, 23, 'x');
@@ -108,6 +107,18 @@ TABLE used;
 ALTER TABLE notes_child INHERIT notes;
 TABLE used;
 SELECT * FROM tenancy.recount_usage('notes');
+-- metered by itself, then below another: the root counts it, and whatever below has its own meters no longer
+CREATE TABLE more (id int, tenant_id uuid, body text);
+INSERT INTO more VALUES (5, :a, 'more');
+SELECT tenancy.protect_table('more', resource => 'mp_events'), tenancy.meter_table('more', rows => 'mp.other');
+TABLE used;
+ALTER TABLE more INHERIT notes;
+INSERT INTO more VALUES (6, :a, 'more');
+DELETE FROM notes WHERE id = 5;
+TABLE used;
+SELECT * FROM tenancy.recount_usage('notes');
+SELECT table_id, root_id, meter FROM tenancy.metered_tables WHERE meter LIKE 'mp.%' ORDER BY table_id::text COLLATE "C";
+SELECT tenancy.meter_table('notes', rows => 'mp.rows') AS "nothing to do";
 -- what is below, and what has no rows of its own, is named by its root
 SELECT test.attempt(NULL, $$SELECT tenancy.meter_table('mparts.notes_child', rows => 'mp.rows')$$);
 SELECT test.attempt(NULL, $$SELECT tenancy.unmeter_table('mparts.notes_child')$$);
