@@ -30,6 +30,21 @@ extension_sql_file!(
     name = "auto_assignment",
     requires = ["policies", api::email::email_pattern_problem]
 );
+extension_sql_file!(
+    "../sql/bootstrap/usage_policies.sql",
+    name = "usage_policies",
+    requires = ["policies"]
+);
+extension_sql_file!(
+    "../sql/bootstrap/manage_meters.sql",
+    name = "manage_meters",
+    requires = ["usage_policies"]
+);
+extension_sql_file!("../sql/bootstrap/manage_quotas.sql", name = "manage_quotas", requires = ["manage_meters"]);
+extension_sql_file!("../sql/bootstrap/manage_plans.sql", name = "manage_plans", requires = ["manage_quotas"]);
+extension_sql_file!("../sql/bootstrap/usage_views.sql", name = "usage_views", requires = ["usage_policies"]);
+extension_sql_file!("../sql/bootstrap/usage_report.sql", name = "usage_report", requires = ["usage_views"]);
+extension_sql_file!("../sql/bootstrap/prometheus.sql", name = "prometheus", requires = ["usage_views"]);
 extension_sql_file!("../sql/bootstrap/manage_tenants.sql", name = "manage_tenants", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/manage_members.sql",
@@ -53,7 +68,11 @@ extension_sql_file!(
     name = "manage_claims",
     requires = ["attach_users", api::administration::caller_is_administrator, api::rights::read_as_owner]
 );
-extension_sql_file!("../sql/bootstrap/database_roles.sql", name = "database_roles", requires = ["policies"]);
+extension_sql_file!(
+    "../sql/bootstrap/database_roles.sql",
+    name = "database_roles",
+    requires = ["policies", "prometheus"]
+);
 extension_sql_file!(
     "../sql/bootstrap/protect_types.sql",
     name = "protect_types",

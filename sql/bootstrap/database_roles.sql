@@ -25,7 +25,21 @@ CREATE FUNCTION tenancy.application_privileges(administers boolean) RETURNS SETO
         'SELECT, UPDATE (first_name, last_name, display_name, salutation, title, avatar_url, website_url, time_zone, language, birthday_date, phone) ON tenancy.user_profiles',
         'SELECT ON tenancy.colleagues',
         'SELECT ON tenancy.database_role_roles',
-        'SELECT, INSERT (user_id, tenant_id), UPDATE (tenant_id), DELETE ON tenancy.active_tenants'
+        'SELECT, INSERT (user_id, tenant_id), UPDATE (tenant_id), DELETE ON tenancy.active_tenants',
+        'SELECT, INSERT (name, unit, kind, period, description), UPDATE (period, description), DELETE ON tenancy.meters',
+        'SELECT ON tenancy.usage',
+        'SELECT, DELETE ON tenancy.usage_periods',
+        'SELECT, INSERT (name, description, is_default), UPDATE (description, is_default), DELETE ON tenancy.plans',
+        'SELECT, INSERT (plan, meter, period, soft, hard), UPDATE (soft, hard), DELETE ON tenancy.plan_quotas',
+        'SELECT, INSERT (tenant_id, plan, expires_at), UPDATE (plan, expires_at), DELETE ON tenancy.tenant_plans',
+        'SELECT, INSERT (tenant_id, meter, period, soft, hard, expires_at), UPDATE (soft, hard, expires_at), DELETE ON tenancy.quotas',
+        'SELECT ON tenancy.quota_events',
+        'SELECT ON tenancy.usage_current',
+        'SELECT ON tenancy.usage_changes',
+        'SELECT ON tenancy.usage_history',
+        'SELECT ON tenancy.effective_quotas',
+        'SELECT ON tenancy.quota_status',
+        'SELECT ON tenancy.prometheus'
     ]) p
     UNION ALL
     SELECT format('EXECUTE ON FUNCTION tenancy.%I(%s)', f.proname, pg_get_function_identity_arguments(f.oid))

@@ -46,6 +46,16 @@ CREATE FUNCTION tenancy.tenant_rows(tenant uuid) RETURNS TABLE (relation text, c
         SELECT 14, 'attached_members', a.user_id::text,
                to_jsonb(a) - 'role_ids' || jsonb_build_object('roles', ARRAY(SELECT r.name FROM tenancy.roles r WHERE r.id = ANY (a.role_ids) ORDER BY r.name))
           FROM tenancy.attached_members a WHERE a.tenant_id = tenant_rows.tenant
+        UNION ALL
+        SELECT 15, 'tenant_plans', p.plan, to_jsonb(p) FROM tenancy.tenant_plans p WHERE p.tenant_id = tenant_rows.tenant
+        UNION ALL
+        SELECT 16, 'quotas', q.meter || ' ' || q.period, to_jsonb(q) FROM tenancy.quotas q WHERE q.tenant_id = tenant_rows.tenant
+        UNION ALL
+        SELECT 17, 'usage', u.meter || ' ' || u.slot, to_jsonb(u) FROM tenancy.usage u WHERE u.tenant_id = tenant_rows.tenant
+        UNION ALL
+        SELECT 18, 'usage_periods', p.id::text, to_jsonb(p) FROM tenancy.usage_periods p WHERE p.tenant_id = tenant_rows.tenant
+        UNION ALL
+        SELECT 19, 'quota_events', e.id::text, to_jsonb(e) FROM tenancy.quota_events e WHERE e.tenant_id = tenant_rows.tenant
     ) v (n, relation, key, content)
      ORDER BY v.n, v.key COLLATE "C";
     END;

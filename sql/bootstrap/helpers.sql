@@ -144,3 +144,7 @@ CREATE FUNCTION tenancy.signal_role_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'tenancy_signal_role_change';
 REVOKE ALL ON FUNCTION tenancy.signal_role_change() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.signal_role_change() IS 'Trigger function: the same for the tables that say what a role comes to';
+CREATE FUNCTION tenancy.signal_quota_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'tenancy_signal_quota_change';
+REVOKE ALL ON FUNCTION tenancy.signal_quota_change() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.signal_quota_change() IS 'Trigger function: the same for the tables of meters and quotas';

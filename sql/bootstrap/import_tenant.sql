@@ -32,7 +32,7 @@ BEGIN
         RAISE EXCEPTION 'permission denied to import a tenant' USING ERRCODE = '42501', HINT = 'Only administrators may.';
     END IF;
     IF jsonb_typeof(content) IS DISTINCT FROM 'object' OR NEW.relation IS NULL OR NEW.relation <> ALL (
-        '{tenants,subjects,roles,role_permissions,role_inheritance,members,groups,group_members,group_roles,member_roles,active_tenants,user_profiles,attached_tenants,attached_members}'::text[]) THEN
+        '{tenants,subjects,roles,role_permissions,role_inheritance,members,groups,group_members,group_roles,member_roles,active_tenants,user_profiles,attached_tenants,attached_members,tenant_plans,quotas,usage,usage_periods,quota_events}'::text[]) THEN
         RAISE EXCEPTION 'not a row that export_tenant writes' USING ERRCODE = '22023',
             HINT = 'COPY tenancy.tenant_import takes what copy_sql of table tenancy.tenant_import gave.';
     END IF;
@@ -78,6 +78,21 @@ BEGIN
             END IF;
             content := content || jsonb_build_object('role_ids', ARRAY(
                 SELECT tenancy.imported_role(r.name) FROM jsonb_array_elements_text(content -> 'roles') r (name)));
+        WHEN 'tenant_plans' THEN
+            IF NOT EXISTS (SELECT FROM tenancy.plans p WHERE p.name = content ->> 'plan') THEN
+                RAISE EXCEPTION 'plan "%" does not exist', content ->> 'plan' USING ERRCODE = '42704',
+                    DETAIL = 'The tenant that is imported has it.', HINT = 'Create it with tenancy.create_plan().';
+            END IF;
+        WHEN 'quotas', 'usage', 'usage_periods', 'quota_events' THEN
+            IF NOT EXISTS (SELECT FROM tenancy.meters m WHERE m.name = content ->> 'meter') THEN
+                RAISE EXCEPTION 'meter "%" does not exist', content ->> 'meter' USING ERRCODE = '42704',
+                    DETAIL = 'The tenant that is imported has used it, or has a quota of it.', HINT = 'Create it with tenancy.create_meter().';
+            END IF;
+            -- What counts rows of tables counts them as they arrive, and would have them twice.
+            IF NEW.relation IN ('usage', 'usage_periods')
+               AND EXISTS (SELECT FROM tenancy.metered_tables f WHERE f.meter = content ->> 'meter') THEN
+                RETURN NULL;
+            END IF;
         ELSE
             NULL;
     END CASE;

@@ -7,7 +7,7 @@ DECLARE
 BEGIN
     FOREACH t IN ARRAY ARRAY['tenants', 'members', 'permissions', 'roles', 'role_permissions', 'role_inheritance',
                              'groups', 'group_members', 'group_roles', 'member_roles', 'operators',
-                             'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'active_tenants',
+                             'protected_tables', 'cache_signal', 'role_signal', 'quota_signal', 'users_table', 'active_tenants',
                              'claims_queue', 'sync_failures', 'subjects', 'database_role_roles', 'meters', 'usage',
                              'usage_periods', 'plans', 'plan_quotas', 'tenant_plans', 'quotas', 'quota_events', 'metered_tables'] LOOP
         EXECUTE format('ALTER TABLE tenancy.%I ENABLE ROW LEVEL SECURITY', t);

@@ -19,7 +19,7 @@ COMMENT ON COLUMN tenancy.meters.description IS 'For people';
 COMMENT ON COLUMN tenancy.meters.created_at IS 'When it was created';
 
 -- Little to a page: its rows are written all the time, and what is left of old versions is cleared away page by page when
--- there is less room than this.
+-- there is less room than this. No further index, which each version would have to be entered into.
 CREATE TABLE tenancy.usage (
     tenant_id uuid NOT NULL REFERENCES tenancy.tenants (id) ON DELETE CASCADE,
     meter text COLLATE "C" NOT NULL REFERENCES tenancy.meters (name) ON DELETE CASCADE,
@@ -31,7 +31,6 @@ CREATE TABLE tenancy.usage (
     total bigint NOT NULL,
     PRIMARY KEY (tenant_id, meter, slot)
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.2);
-CREATE INDEX usage_meter_idx ON tenancy.usage (meter);
 COMMENT ON TABLE tenancy.usage IS 'How much tenants have used, in slots: what a tenant has used is the sum of his';
 COMMENT ON COLUMN tenancy.usage.tenant_id IS 'The tenant';
 COMMENT ON COLUMN tenancy.usage.meter IS 'The meter';
@@ -78,6 +77,7 @@ CREATE TABLE tenancy.plan_quotas (
     period text COLLATE "C" NOT NULL CONSTRAINT plan_quotas_period_check CHECK (period IN ('none', 'hour', 'day', 'month')),
     soft bigint CONSTRAINT plan_quotas_soft_check CHECK (soft >= 0),
     hard bigint CONSTRAINT plan_quotas_hard_check CHECK (hard >= 0),
+    CONSTRAINT plan_quotas_soft_hard_check CHECK (soft <= hard),
     PRIMARY KEY (plan, meter, period)
 );
 CREATE INDEX plan_quotas_meter_idx ON tenancy.plan_quotas (meter);
@@ -107,6 +107,7 @@ CREATE TABLE tenancy.quotas (
     period text COLLATE "C" NOT NULL CONSTRAINT quotas_period_check CHECK (period IN ('none', 'hour', 'day', 'month')),
     soft bigint CONSTRAINT quotas_soft_check CHECK (soft >= 0),
     hard bigint CONSTRAINT quotas_hard_check CHECK (hard >= 0),
+    CONSTRAINT quotas_soft_hard_check CHECK (soft <= hard),
     expires_at timestamptz,
     PRIMARY KEY (tenant_id, meter, period)
 );
@@ -160,6 +161,9 @@ COMMENT ON COLUMN tenancy.metered_tables.root_id IS 'The table that meter_table(
 COMMENT ON COLUMN tenancy.metered_tables.meter IS 'The meter';
 COMMENT ON COLUMN tenancy.metered_tables.measure IS 'What of each row is added: rows (1) or bytes';
 COMMENT ON COLUMN tenancy.metered_tables.size_column IS 'Of bytes: the column that holds them, or a path into a jsonb column; NULL: the size of the row';
+
+CREATE TABLE tenancy.quota_signal ();
+COMMENT ON TABLE tenancy.quota_signal IS 'Empty for ever: invalidating this relation tells every backend that meters or quotas changed';
 
 SELECT pg_catalog.pg_extension_config_dump('tenancy.meters', '');
 SELECT pg_catalog.pg_extension_config_dump('tenancy.usage', '');

@@ -18,6 +18,8 @@ export! {
         nothing, |call| signal(call, "signal_change", cache::signal_change);
     pg_finfo_tenancy_signal_role_change, tenancy_signal_role_change =>
         nothing, |call| signal(call, "signal_role_change", cache::signal_role_change);
+    pg_finfo_tenancy_signal_quota_change, tenancy_signal_quota_change =>
+        nothing, |call| signal(call, "signal_quota_change", cache::signal_quota_change);
 }
 
 /// Trigger functions: the table they stand on has changed, so what backends remember of it is stale.

@@ -65,8 +65,8 @@ fn may_record(tenant: &Id, meter: &Meter, amount: i64) -> Result<(), Error> {
     if access.open(tenant).is_none() || (amount < 0 && !held("usage.edit")) {
         return Err(Error::MayNotRecord);
     }
-    match usage::is_fed_by_tables(&meter.name) {
-        true => Err(Error::FedByTables(meter.name.clone())),
+    match meter.fed_by_tables {
+        true => Err(Error::FedByTables(meter.name.to_string())),
         false => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 //! * the generation moves when the tables may have changed, and dates what was loaded from them;
 //! * the roles' generation moves when what a role comes to may have changed: roles, their permissions and
 //!   inheritance, the catalogue. Much seldomer, so what users share of that outlives other changes;
+//! * the quotas' generation moves when meters or quotas may have changed;
 //! * the definitions move when the tables themselves may have changed: where they are is found anew then;
 //! * the epoch moves whenever any answer may have changed (generation, settings, time), and dates what a
 //!   call site remembers.
@@ -20,6 +21,7 @@ pub struct Clock {
     generation: AtomicU64,
     roles: AtomicU64,
     definitions: AtomicU64,
+    quotas: AtomicU64,
     epoch: AtomicU64,
     invalidations: AtomicU64,
 }
@@ -31,6 +33,7 @@ impl Clock {
             generation: AtomicU64::new(1),
             roles: AtomicU64::new(1),
             definitions: AtomicU64::new(1),
+            quotas: AtomicU64::new(1),
             epoch: AtomicU64::new(1),
             invalidations: AtomicU64::new(0),
         }
@@ -51,6 +54,15 @@ impl Clock {
 
     pub fn definitions(&self) -> u64 {
         self.definitions.load(Relaxed)
+    }
+
+    pub fn quotas(&self) -> u64 {
+        self.quotas.load(Relaxed)
+    }
+
+    /// Meters or quotas may have changed, which no answer of a policy's depends on.
+    pub fn invalidate_quotas(&self) {
+        self.quotas.fetch_add(1, Relaxed);
     }
 
     pub fn invalidations(&self) -> u64 {

@@ -9,6 +9,11 @@ use std::ffi::CStr;
 
 const SIGNAL: &CStr = c"cache_signal";
 const ROLE_SIGNAL: &CStr = c"role_signal";
+const QUOTA_SIGNAL: &CStr = c"quota_signal";
+
+/// The tables that src/usage/quotas.rs reads.
+const QUOTA_TABLES: [&CStr; 6] =
+    [c"meters", c"metered_tables", c"plans", c"plan_quotas", c"tenant_plans", c"quotas"];
 
 /// The triggers that every table read here must have, and the state that makes them fire: for ordinary and replayed
 /// statements, and for rows a subscription applies.
@@ -28,6 +33,11 @@ pub fn signal_relation() -> Option<Oid> {
 /// The one whose invalidation tells that roles changed.
 pub fn role_signal_relation() -> Option<Oid> {
     scan::relation(ROLE_SIGNAL, scan::schema(SCHEMA)?)
+}
+
+/// The one whose invalidation tells that meters or quotas changed.
+pub fn quota_signal_relation() -> Option<Oid> {
+    scan::relation(QUOTA_SIGNAL, scan::schema(SCHEMA)?)
 }
 
 /// A table that is open, and where its columns are.
@@ -87,6 +97,8 @@ macro_rules! tables {
                 let mut watched = vec![(signal, Change::Grants), (role_signal, Change::Roles)];
                 $(watched.push(($name.table.oid(), Change::Table));
                 $(watched.extend($name.$column.index().map(|index| (index, Change::Table)));)*)*
+                let of_quotas = QUOTA_TABLES.iter().chain([&QUOTA_SIGNAL]);
+                watched.extend(of_quotas.filter_map(|name| Some((scan::relation(name, schema)?, Change::Quotas))));
                 invalidation::watch(watched);
                 let intact = $(has_signals(&$name.table, Change::$change, schema))&&*;
                 let layout = Layout { schema, role_signal, intact, $($name: ($name.table.oid(), $name.columns)),* };
@@ -174,6 +186,7 @@ fn column_name(name: &'static str) -> &'static CStr {
 fn has_signals(table: &Table, change: Change, schema: Oid) -> bool {
     let function = match change {
         Change::Roles => c"signal_role_change",
+        Change::Quotas => c"signal_quota_change",
         Change::Grants | Change::Table => c"signal_change",
     };
     let Some(function) = scan::function(function, &[], schema) else { return false };
@@ -188,5 +201,21 @@ pub fn missing_signals() -> Vec<String> {
     let Some(tables) = Tables::open() else { return Vec::new() };
     let schema = tables.layout.schema;
     let damaged = tables.all().into_iter().filter(|(_, table, change)| !has_signals(table, *change, schema));
-    damaged.map(|(name, _, _)| name.to_string_lossy().into_owned()).collect()
+    let of_quotas = QUOTA_TABLES.iter().filter(|name| !is_announced(name, schema)).copied();
+    damaged
+        .map(|(name, _, _)| name)
+        .chain(of_quotas)
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
+fn is_announced(quota_table: &CStr, schema: Oid) -> bool {
+    let table = scan::relation(quota_table, schema).and_then(Table::open);
+    table.is_some_and(|table| has_signals(&table, Change::Quotas, schema))
+}
+
+/// Whether all that changes meters and quotas is announced, and heard.
+pub fn quotas_are_announced() -> bool {
+    let Some(tables) = Tables::open() else { return false };
+    QUOTA_TABLES.iter().all(|name| is_announced(name, tables.layout.schema))
 }

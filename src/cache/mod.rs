@@ -22,7 +22,7 @@ use std::rc::Rc;
 use store::{Keep, Store};
 
 pub use holders::{Kind, reached};
-pub use layout::missing_signals;
+pub use layout::{missing_signals, quotas_are_announced};
 pub use lookups::{
     all_tenants, direct_grants_of, each_access, explain, junior_edges, operator_until, role_closure,
     role_tenant, roles_named, tenant_for_job, tenant_key, tenants_for_job, user_of_subject,
@@ -91,6 +91,7 @@ pub fn start() {
     invalidation::on_change(|change| match change {
         Change::Grants => CLOCK.invalidate(),
         Change::Roles => CLOCK.invalidate_roles(),
+        Change::Quotas => CLOCK.invalidate_quotas(),
         Change::Table => CLOCK.invalidate_definitions(),
     });
 }
@@ -102,6 +103,16 @@ pub fn epoch() -> u64 {
 
 fn definitions() -> u64 {
     CLOCK.definitions()
+}
+
+/// Dates what was read of meters and quotas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaVersion(u64, u64);
+
+/// The present one, other backends' messages read.
+pub fn quota_version() -> QuotaVersion {
+    invalidation::accept();
+    QuotaVersion(CLOCK.quotas(), CLOCK.definitions())
 }
 
 /// Some answer may have changed for another reason than the tables.
@@ -210,6 +221,13 @@ pub fn signal_change() {
 pub fn signal_role_change() {
     if let Some(relation) = layout::role_signal_relation() {
         invalidation::announce(relation);
+        invalidation::signal(relation);
+    }
+}
+
+/// Announces that meters or quotas have changed.
+pub fn signal_quota_change() {
+    if let Some(relation) = layout::quota_signal_relation() {
         invalidation::signal(relation);
     }
 }

@@ -14,6 +14,8 @@ pub enum Change {
     Grants,
     /// What a role comes to.
     Roles,
+    /// What is counted, and how much of it is allowed.
+    Quotas,
     /// A table itself: its definition, its indexes and triggers, perhaps its content.
     Table,
 }

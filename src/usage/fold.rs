@@ -3,8 +3,8 @@
 use super::amounts::Amounts;
 use super::period::Micros;
 use super::quotas::Meter;
-use super::slots::{FOLDED, Slots};
-use super::{let_go, look_and_write, quotas};
+use super::slots::{FOLDED, Slots, Version};
+use super::{let_go, moment, quotas};
 use crate::cache;
 use crate::error::Error;
 use crate::pg::keyed::{KeyedTable, Seen, Use};
@@ -52,29 +52,29 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
     let (mut sum, mut closed) = (Amounts::empty(0), BTreeMap::new());
     let mut folded = 0;
     {
-        let _moment = look_and_write(tenant, &meter.name);
+        let _moment = moment(tenant, &meter.name);
         let versions = slots.versions();
         // Another transaction that folds leaves it to itself.
-        let Some(target) =
-            versions.iter().find(|version| version.slot == FOLDED && slots.lock(version)).copied()
-        else {
+        let is_free = |slot| versions.iter().filter(|version| version.slot == slot).count() == 1;
+        let free = |version: &&Version| is_free(version.slot) && slots.lock(version);
+        let Some(target) = versions.iter().find(|version| version.slot == FOLDED).filter(free) else {
             return Ok(0);
         };
-        for version in versions.iter().filter(|version| version.slot != FOLDED) {
+        for version in versions.iter().filter(|version| version.slot != FOLDED).filter(free) {
             let (amounts, over) = version.amounts.at(now, meter.period);
             let Ok(more) = sum.and(&amounts) else { continue };
-            if slots.lock(version) {
-                sum = more;
-                slots.delete(version.place);
-                over.into_iter()
-                    .for_each(|over| *closed.entry(over.start).or_insert(0_i128) += i128::from(over.amount));
-                folded += 1;
-            }
+            sum = more;
+            slots.delete(version.place);
+            over.into_iter()
+                .for_each(|over| *closed.entry(over.start).or_insert(0_i128) += i128::from(over.amount));
+            folded += 1;
         }
         let (amounts, over) = target.amounts.at(now, meter.period);
         over.into_iter().for_each(|over| *closed.entry(over.start).or_insert(0) += i128::from(over.amount));
         let all = amounts.and(&sum).map_err(|_| Error::UsageOverflow)?;
-        slots.write(FOLDED, target.place, &all);
+        if slots.write(FOLDED, target.place, &all).is_none() {
+            return Err(Error::UsageTables);
+        }
     }
     for (start, amount) in closed {
         slots.close(start, i64::try_from(amount).map_err(|_| Error::UsageOverflow)?);

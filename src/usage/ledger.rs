@@ -27,6 +27,10 @@ pub struct Open<P> {
 }
 
 impl<P> Open<P> {
+    pub fn new(slot: i64, place: P, base: Amounts) -> Self {
+        Self { slot, place, base, recorded: 0, written: 0, calls: 0, limited: false }
+    }
+
     pub fn is_due(&self) -> bool {
         self.calls <= EXACT_CALLS || self.calls.is_power_of_two()
     }

@@ -9,20 +9,41 @@ pub struct Limit {
     pub hard: Option<i64>,
 }
 
-/// Whether a row that ends, or never does, still counts.
-pub fn holds(expires: Option<Micros>, now: Micros) -> bool {
-    expires.is_none_or(|expires| expires > now)
+/// What ends at a moment, or never.
+#[derive(Clone, Debug, Default)]
+pub struct Until<T> {
+    pub what: T,
+    pub expires: Option<Micros>,
 }
 
-/// A tenant's own row stands instead of what its plan says of the same period.
-pub fn effective(own: Vec<Limit>, plan: Vec<Limit>) -> Vec<Limit> {
-    let mut limits = own;
-    for limit in plan {
-        if !limits.iter().any(|mine| mine.period == limit.period) {
-            limits.push(limit);
-        }
+impl<T> Until<T> {
+    fn at(&self, now: Micros) -> Option<&T> {
+        self.expires.is_none_or(|expires| expires > now).then_some(&self.what)
     }
-    limits.retain(|limit| limit.soft.is_some() || limit.hard.is_some());
-    limits.sort_by_key(|limit| limit.period);
-    limits
+}
+
+/// All that bears on one tenant and meter.
+#[derive(Clone, Debug, Default)]
+pub struct Quotas {
+    /// The tenant's own.
+    pub own: Vec<Until<Limit>>,
+    /// Those of its plan, if it has one, and of the default plan.
+    pub plan: Option<Until<Vec<Limit>>>,
+    pub default_plan: Vec<Limit>,
+}
+
+impl Quotas {
+    /// The limits that bind at a moment: the tenant's own row stands instead of what its plan says of the same period.
+    pub fn at(&self, now: Micros) -> Vec<Limit> {
+        let plan = self.plan.as_ref().and_then(|plan| plan.at(now)).unwrap_or(&self.default_plan);
+        let mut limits: Vec<Limit> = self.own.iter().filter_map(|own| own.at(now).copied()).collect();
+        for limit in plan {
+            if !limits.iter().any(|mine| mine.period == limit.period) {
+                limits.push(*limit);
+            }
+        }
+        limits.retain(|limit| limit.soft.is_some() || limit.hard.is_some());
+        limits.sort_by_key(|limit| limit.period);
+        limits
+    }
 }

@@ -21,12 +21,13 @@ use limits::Limit;
 use period::{Micros, Period};
 use slots::{Slots, Version};
 use std::cell::RefCell;
+use std::rc::Rc;
 
-pub use quotas::{Meter, is_fed_by_tables, meter};
+pub use quotas::{Meter, meter};
 pub use wording::{Crossed, Exceeded};
 
 /// Whose usage of what.
-type Key = (Id, String);
+type Key = (Id, Rc<str>);
 
 thread_local! {
     static LEDGER: RefCell<Ledger<Key, Place>> = const { RefCell::new(Ledger::new()) };
@@ -38,8 +39,12 @@ pub fn start() {
         Moment::PreCommit => settle(),
         Moment::Prepared | Moment::Committed | Moment::Aborted => {
             LEDGER.with_borrow_mut(Ledger::clear);
+            if moment != Moment::Committed {
+                quotas::forget_undecided();
+            }
         }
         Moment::SubtransactionAborted(depth) => {
+            quotas::forget_undecided();
             LEDGER.with_borrow_mut(|ledger| ledger.savepoint_rolled_back(depth));
         }
         Moment::SubtransactionCommitted(depth) => {
@@ -75,7 +80,7 @@ pub struct Standing {
 }
 
 /// A lock of the tenant's usage of a meter, for as long as it takes to look at all slots and to write one's own.
-fn look_and_write(tenant: &Id, meter: &str) -> MomentLock {
+fn moment(tenant: &Id, meter: &str) -> MomentLock {
     // FNV-1a (Fowler, Noll, Vo), for all backends alike.
     let bytes = tenant.iter().chain(meter.as_bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -90,47 +95,122 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
         return Ok(Recorded::Done);
     }
     let now = xact::now();
-    let key = (*tenant, meter.name.clone());
-    let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
-    let known = LEDGER.with_borrow(|ledger| ledger.get(&key)).filter(|open| slots.is_there(open));
-    let Some(mut open) = known.or_else(|| slots.acquire(now)) else { return Ok(Recorded::NoTenant) };
-    let recorded = open.recorded.checked_add(amount).ok_or(Error::UsageOverflow)?;
     let limits = quotas::limits_of(tenant, meter, now);
+    let key = (*tenant, Rc::clone(&meter.name));
+    let mut known = LEDGER.with_borrow(|ledger| ledger.get(&key));
+    let is_new = known.is_none_or(|open| Period::Hour.start(now) > open.base.hour_start);
+    if let Some(mut open) = known.filter(|open| !is_new && open.limited != limits.is_empty()) {
+        open.calls = open.calls.saturating_add(1);
+        let recorded = open.recorded.checked_add(amount).ok_or(Error::UsageOverflow)?;
+        open.base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
+        // Ahead of what is recorded with a limit, and behind it without one.
+        let told = limits.iter().any(|limit| limit.soft.is_some());
+        let covered = limits.is_empty() || (recorded <= open.written && (amount > 0 || !told));
+        if covered && !open.is_due() {
+            open.recorded = recorded;
+            LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
+            return Ok(Recorded::Done);
+        }
+    }
+    let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
+    let crossed = loop {
+        // The lock goes before a slot is inserted: that may wait for whoever deletes the tenant.
+        match write_one(&slots, tenant, meter, amount, enforce, &limits, known, now)? {
+            Written::Done(open, crossed) => {
+                LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
+                break crossed;
+            }
+            Written::Lost => known = None,
+            Written::NeedsSlot(slot) => {
+                if !slots.insert(slot, now) {
+                    return Ok(Recorded::NoTenant);
+                }
+                known = None;
+            }
+        }
+    };
+    crossed.into_iter().for_each(|crossed| Error::SoftQuota(Box::new(crossed)).notice());
+    Ok(Recorded::Done)
+}
+
+enum Written {
+    Done(Open<Place>, Vec<Crossed>),
+    /// Another transaction has taken the slot meanwhile, to fold it or with its tenant.
+    Lost,
+    /// This backend has no slot of the number yet.
+    NeedsSlot(i64),
+}
+
+#[expect(clippy::too_many_arguments, reason = "one step of record(), apart for the lock it holds")]
+fn write_one(
+    slots: &Slots,
+    tenant: &Id,
+    meter: &Meter,
+    amount: i64,
+    enforce: Enforce,
+    limits: &[Limit],
+    known: Option<Open<Place>>,
+    now: Micros,
+) -> Result<Written, Error> {
+    let limited = !limits.is_empty();
+    let _moment = limited.then(|| moment(tenant, &meter.name));
+    let versions = if limited { slots.versions() } else { Vec::new() };
+    let mut open = match own_slot(slots, &versions, limited, known) {
+        Ok(open) => open,
+        Err(number) => return Ok(Written::NeedsSlot(number)),
+    };
+    let recorded = open.recorded.checked_add(amount).ok_or(Error::UsageOverflow)?;
     open.calls = open.calls.saturating_add(1);
+    open.limited = limited;
     let (base, closed) = open.base.at(now, meter.period);
-    let moved = base.hour_start != open.base.hour_start;
     open.base = base;
     base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
+    let standings = standings(&versions, &open, limits, now);
+    if enforce == Enforce::Hard && amount > 0 {
+        check(meter, &standings, amount, open.recorded, now)?;
+    }
+    open.recorded = recorded;
+    let ahead = room(&standings, recorded).map_or(recorded, |room| open.ahead(room));
+    let ahead = if base.plus(ahead).is_ok() { ahead } else { recorded };
+    if !write(slots, &mut open, ahead)? {
+        return Ok(Written::Lost);
+    }
     if let Some(closed) = closed {
         slots.close(closed.start, closed.amount);
     }
-    open.limited = !limits.is_empty();
-    let mut crossed = Vec::new();
-    if open.limited {
-        let _moment = look_and_write(tenant, &meter.name);
-        // What has been written ahead, others have seen, and it was within the limits.
-        let falls = amount < 0 && meter.gauge && limits.iter().any(|limit| limit.soft.is_some());
-        let look = moved || falls || (amount > 0 && recorded > open.written);
-        let standings = if look { standings(&slots, &open, &limits, now) } else { Vec::new() };
-        if enforce == Enforce::Hard && amount > 0 {
-            check(meter, &standings, amount, open.recorded, now)?;
+    let crossed = soft::note(tenant, meter, &standings, recorded, now)?;
+    Ok(Written::Done(open, crossed))
+}
+
+/// The slot that this transaction writes already, or else one of the backend's that no other does; else the number of the
+/// one to be made.
+fn own_slot(
+    slots: &Slots,
+    versions: &[Version],
+    all_read: bool,
+    known: Option<Open<Place>>,
+) -> Result<Open<Place>, i64> {
+    let of = |number: i64| -> Vec<Version> {
+        match all_read {
+            true => versions.iter().filter(|version| version.slot == number).copied().collect(),
+            false => slots.versions_of(number),
         }
-        open.recorded = recorded;
-        if look || open.is_due() {
-            let amount = room(&standings, recorded).map_or(recorded, |room| open.ahead(room));
-            let amount = if open.base.plus(amount).is_ok() { amount } else { recorded };
-            write(&slots, &mut open, amount)?;
-        }
-        crossed = soft::note(tenant, meter, &standings, recorded, now)?;
-    } else {
-        open.recorded = recorded;
-        if open.is_due() || moved {
-            write(&slots, &mut open, recorded)?;
+    };
+    if let Some(open) = known
+        && of(open.slot).iter().any(|version| version.place == open.place)
+    {
+        return Ok(open);
+    }
+    for number in Slots::numbers() {
+        match of(number).as_slice() {
+            [] => return Err(number),
+            [version] if !version.is_undecided() => {
+                return Ok(Open::new(number, version.place, version.amounts));
+            }
+            _ => {}
         }
     }
-    LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
-    crossed.into_iter().for_each(|crossed| Error::SoftQuota(Box::new(crossed)).notice());
-    Ok(Recorded::Done)
+    Err(0)
 }
 
 /// What is left below the lowest hard limit, if there is one.
@@ -140,16 +220,17 @@ fn room(standings: &[Standing], recorded: i64) -> Option<i128> {
     standings.iter().filter_map(left).min().map(|room| room.max(0))
 }
 
-fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<(), Error> {
+/// False if the slot is no longer this transaction's to write.
+fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<bool, Error> {
     let amounts = open.base.plus(amount).map_err(|_| Error::UsageOverflow)?;
-    open.place = slots.write(open.slot, open.place, &amounts);
+    let Some(place) = slots.write(open.slot, open.place, &amounts) else { return Ok(false) };
+    open.place = place;
     open.written = amount;
-    Ok(())
+    Ok(true)
 }
 
 /// How far the limits are used by all slots but the present transaction's, and by what its slot held before it.
-fn standings(slots: &Slots, open: &Open<Place>, limits: &[Limit], now: Micros) -> Vec<Standing> {
-    let versions: Vec<Version> = slots.versions();
+fn standings(versions: &[Version], open: &Open<Place>, limits: &[Limit], now: Micros) -> Vec<Standing> {
     let others = || versions.iter().filter(|version| version.slot != open.slot);
     limits.iter().map(|limit| standing(limit, others(), open.base.within(limit.period, now), now)).collect()
 }
@@ -178,8 +259,8 @@ fn check(
         if used + i128::from(amount) > i128::from(hard) {
             let period = standing.limit.period;
             return Err(Error::QuotaExceeded(Box::new(Exceeded {
-                meter: meter.name.clone(),
-                unit: meter.unit.clone(),
+                meter: meter.name.to_string(),
+                unit: meter.unit.to_string(),
                 period,
                 used,
                 reserved: standing.reserved.max(0),
@@ -197,14 +278,14 @@ fn settle() {
     if LEDGER.with_borrow(Ledger::is_empty) {
         return;
     }
-    for ((tenant, meter), mut open) in LEDGER.with_borrow(Ledger::unsettled) {
-        let Some(slots) = Slots::open(&tenant, &meter, Use::Writing) else { continue };
-        // The tenant may have been deleted since.
-        if slots.is_there(&open) {
-            let _moment = open.limited.then(|| look_and_write(&tenant, &meter));
-            let recorded = open.recorded;
-            write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise());
-            LEDGER.with_borrow_mut(|ledger| ledger.put(&(tenant, meter), xact::depth(), Some(open)));
+    for (key, mut open) in LEDGER.with_borrow(Ledger::unsettled) {
+        let (tenant, meter) = (&key.0, &*key.1);
+        let Some(slots) = Slots::open(tenant, meter, Use::Writing) else { continue };
+        let _moment = open.limited.then(|| moment(tenant, meter));
+        let recorded = open.recorded;
+        // This transaction may have deleted the tenant since.
+        if write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
+            LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
         }
     }
 }
@@ -226,7 +307,7 @@ pub fn standing_of(tenant: &Id, meter: &Meter) -> Vec<Standing> {
     };
     let versions = slots.versions();
     let ahead = LEDGER
-        .with_borrow(|ledger| ledger.get(&(*tenant, meter.name.clone())))
+        .with_borrow(|ledger| ledger.get(&(*tenant, Rc::clone(&meter.name))))
         .map_or(0, |open| i128::from(open.recorded) - i128::from(open.written));
     let with_mine = |limit: &Limit| {
         let mut standing = standing(limit, versions.iter(), 0, now);

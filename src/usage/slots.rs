@@ -3,7 +3,6 @@
 
 use super::amounts::Amounts;
 use super::bound::{self, Bound};
-use super::ledger::Open;
 use super::period::{Micros, Period};
 use crate::cache;
 use crate::pg::keyed::{KeyedRow, KeyedTable, Place, Seen, Use, Value};
@@ -16,7 +15,7 @@ const COLUMNS: usize = 8;
 /// The slot that fold_usage() brings others together in.
 pub const FOLDED: i64 = 0;
 /// Backends are numbered below this. A slot that a prepared transaction holds is passed over for the next that many on.
-const STRIDE: i64 = 1 << 24;
+const STRIDE: usize = 1 << 24;
 
 const INSERT_SLOT: &str = include_str!("../../sql/queries/insert_slot.sql");
 const INSERT_PERIOD: &str = include_str!("../../sql/queries/insert_period.sql");
@@ -79,7 +78,7 @@ impl<'k> Slots<'k> {
         versions
     }
 
-    fn versions_of(&self, slot: i64) -> Vec<Version> {
+    pub fn versions_of(&self, slot: i64) -> Vec<Version> {
         let mut versions = Vec::new();
         self.table.scan(&Seen::Undecided, &[(1, self.tenant), (2, &self.key), (3, &slot)], |row| {
             versions.extend(Version::read(row));
@@ -88,41 +87,9 @@ impl<'k> Slots<'k> {
         versions
     }
 
-    /// Whether the version that this transaction has written or locked is still the newest: it may have deleted it, too.
-    pub fn is_there(&self, open: &Open<Place>) -> bool {
-        self.versions_of(open.slot).iter().any(|version| version.place == open.place)
-    }
-
-    /// The newest version of a slot, locked; `None` if another transaction has it.
-    pub fn lock(&self, version: &Version) -> bool {
-        !version.is_undecided() && self.table.lock_row(version.place)
-    }
-
-    /// A slot that is this transaction's from now on. `None` if there is no such tenant.
-    pub fn acquire(&self, now: Micros) -> Option<Open<Place>> {
-        let mut slot = i64::from(xact::backend_number()) + 1;
-        loop {
-            let versions = self.versions_of(slot);
-            match versions.as_slice() {
-                [] => {
-                    if !self.insert(slot, now) {
-                        return None;
-                    }
-                }
-                [version] if self.lock(version) => {
-                    return Some(Open {
-                        slot,
-                        place: version.place,
-                        base: version.amounts,
-                        recorded: 0,
-                        written: 0,
-                        calls: 0,
-                        limited: false,
-                    });
-                }
-                _ => slot += STRIDE,
-            }
-        }
+    /// The number of the slots that this backend writes: the first, and those after it while a prepared transaction has it.
+    pub fn numbers() -> impl Iterator<Item = i64> {
+        (i64::from(xact::backend_number()) + 1..).step_by(STRIDE)
     }
 
     /// A new slot with nothing in it; false if there is no such tenant.
@@ -132,7 +99,13 @@ impl<'k> Slots<'k> {
         rights::write_as_owner(self.table.oid(), INSERT_SLOT, &row) > 0
     }
 
-    pub fn write(&self, slot: i64, place: Place, amounts: &Amounts) -> Place {
+    /// Locked by this transaction until it ends; false if another has it.
+    pub fn lock(&self, version: &Version) -> bool {
+        !version.is_undecided() && self.table.lock_row(version.place)
+    }
+
+    /// Where the new version is; `None` if another transaction has the slot, or it is gone.
+    pub fn write(&self, slot: i64, place: Place, amounts: &Amounts) -> Option<Place> {
         self.table.update(
             place,
             &[

@@ -55,7 +55,7 @@ pub fn note(
             ];
             // None is written for a tenant that is just being deleted.
             if rights::write_as_owner(events.table.oid(), INSERT_EVENT, &row) > 0 {
-                let (meter, unit) = (meter.name.clone(), meter.unit.clone());
+                let (meter, unit) = (meter.name.to_string(), meter.unit.to_string());
                 crossed.push(Crossed { meter, unit, period, used, soft, hard: standing.limit.hard });
             }
         } else if !exceeds && !events.all.is_empty() {

@@ -68,6 +68,16 @@ fn populate(admin: &mut Session) {
          INSERT INTO marks SELECT n, n FROM generate_series(1, 100) n;
          INSERT INTO \"Price list\" VALUES (1, '2-two'), (2, NULL);
          SELECT tenancy.declare_reference_table('plain');
+         -- Usage, history and limits; in tables whose names come before and after those they refer to.
+         SELECT tenancy.create_meter('api.calls', 'calls', 'counter', 'Calls ''all'''), tenancy.create_meter('docs.rows', 'rows', 'gauge', period => 'none');
+         SELECT tenancy.create_plan('a plan', is_default => true), tenancy.create_plan('z'), tenancy.set_plan_quota('z', 'api.calls', 1, 2),
+                tenancy.set_plan_quota('a plan', 'docs.rows', hard => 9), tenancy.set_tenant_plan('{one}', 'z', 'infinity'),
+                tenancy.set_quota('{one}', 'docs.rows', 5, 6), tenancy.set_quota('{two}', 'api.calls', expires_at => '2999-01-01');
+         UPDATE tenancy.quotas SET expires_at = '2020-01-01' WHERE tenant_id = '{two}';
+         INSERT INTO tenancy.usage VALUES ('{one}', 'api.calls', 0, '2026-01-01 UTC', 1, 2, 3, 9223372036854775807), ('{two}', 'docs.rows', 7, '2026-01-01 UTC', 0, 0, -3, 4);
+         INSERT INTO tenancy.usage_periods (tenant_id, meter, period_start, amount) VALUES ('{one}', 'api.calls', '2025-12-31 UTC', 5), ('{two}', 'docs.rows', '2025-12-31 UTC', -5);
+         INSERT INTO tenancy.quota_events (tenant_id, meter, period, period_start, soft, used) VALUES ('{one}', 'docs.rows', 'none', '-infinity', 5, 6);
+         INSERT INTO tenancy.metered_tables VALUES ('docs', 'docs', 'docs.rows', 'rows');
          -- The host's own tenants and members, in a schema whose data comes last.
          CREATE SCHEMA zoo;
          CREATE TABLE zoo.orgs (id bigint PRIMARY KEY, name text);
@@ -187,6 +197,9 @@ fn assert_restored(database: &str, triggers_as_before: bool) {
         [&mut origin, &mut restored].map(|session| defences(session).into_iter().filter(keep).collect());
     assert_same("defences", after, before);
     assert_answers(&mut restored);
+    let limits = "SELECT string_agg(concat_ws(' ', meter, period, used, hard, source), ', ' ORDER BY tenant_id, meter)
+                    FROM tenancy.quota_status WHERE meter = 'docs.rows' AND used > 0";
+    assert_eq!(restored.text(limits), "docs.rows none 4 9 default plan");
     assert_protected(database);
     assert_attached(&mut restored);
 }

@@ -23,6 +23,7 @@ const TABLES: &str = "
     CREATE TRIGGER shout BEFORE INSERT ON base FOR EACH ROW EXECUTE FUNCTION shout();
     SELECT tenancy.create_permission('docs.read'), tenancy.create_permission('docs.write');
     SELECT tenancy.create_role('reader', '{docs.read}'), tenancy.create_role('author', '{docs.write}');
+    SELECT tenancy.create_meter('calls', 'calls', 'counter'), tenancy.create_meter('held', 'rows', 'gauge'), tenancy.create_plan('big');
     SELECT tenancy.protect_table(t, resource => 'docs', owner_column => o)
       FROM (VALUES ('customer'::regclass, 'owner'), ('\"an \"\"order\"', NULL), ('a_line', NULL), ('event', NULL), ('base', NULL)) v (t, o)";
 
@@ -47,6 +48,10 @@ fn fill(admin: &mut Session, tenant: &str, key: &str, n: u32) {
            INSERT INTO a_line (tenant_id, at) SELECT '{key}', "the id" FROM "an ""order" WHERE tenant_id = '{key}';
            INSERT INTO event SELECT '{key}', date '2020-12-30' + i, md5('c' || {n} || i)::uuid FROM generate_series(1, 5) i;
            INSERT INTO base SELECT '{key}', i FROM generate_series(1, 3) i;
+           SELECT tenancy.set_tenant_plan('{tenant}', 'big', '2099-01-01'), tenancy.set_quota('{tenant}', 'calls', 5, 6);
+           INSERT INTO tenancy.usage VALUES ('{tenant}', 'calls', 0, '2026-01-01 UTC', 1, 2, 3, {n}), ('{tenant}', 'held', 7, '2026-01-01 UTC', 0, 0, -3, 4);
+           INSERT INTO tenancy.usage_periods (tenant_id, meter, period_start, amount) VALUES ('{tenant}', 'calls', '2025-12-31 UTC', {n});
+           INSERT INTO tenancy.quota_events (tenant_id, meter, period, period_start, soft, used) VALUES ('{tenant}', 'calls', 'none', '-infinity', 5, 6);
            INSERT INTO kind SELECT '{key}', i, ARRAY['a', NULL, '{{'] FROM generate_series(1, 3) i"#
     ));
 }
@@ -143,7 +148,15 @@ fn exported_deleted_and_imported_nothing_is_different_in_this_database_and_anoth
     assert!(said.contains("the tenant that is imported is there already"), "{said}");
     assert_eq!(everything(&mut away), rows);
 
-    // Where a role is missing, it is named.
+    // What counts rows of tables there counts them as they arrive.
+    let mut counting = cluster.database("counting");
+    counting.run(TABLES);
+    counting.run("INSERT INTO tenancy.metered_tables VALUES ('base', 'base', 'held', 'rows')");
+    import(&cluster, "counting", &file).expect("it is imported");
+    let used = "SELECT string_agg(meter || ' ' || total, ', ' ORDER BY meter) FROM tenancy.usage_current";
+    assert_eq!(counting.text(used), "calls 1");
+
+    // Where a role is missing, it is named; a meter too.
     let mut bare = cluster.database("bare");
     bare.run(TABLES);
     bare.run("DELETE FROM tenancy.roles WHERE name = 'author'");
@@ -151,6 +164,9 @@ fn exported_deleted_and_imported_nothing_is_different_in_this_database_and_anoth
     let said = import(&cluster, "bare", &file).expect_err("a role is missing");
     assert!(said.contains("role \"author\" does not exist"), "{said}");
     assert_eq!(everything(&mut bare), rows);
+    bare.run("SELECT tenancy.create_role('author', '{docs.write}'), tenancy.drop_meter('held')");
+    let said = import(&cluster, "bare", &file).expect_err("a meter is missing");
+    assert!(said.contains("meter \"held\" does not exist"), "{said}");
 }
 
 /// Tenants by number, which are rows of the host's own table, as their members are.

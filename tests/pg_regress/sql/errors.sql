@@ -10,6 +10,9 @@ SELECT tenancy.add_member(:t, 'e1100000-0000-0000-0000-000000000001', '{err_mana
 CREATE TABLE public.err_docs (tenant_id uuid);
 INSERT INTO public.err_docs VALUES (:t);
 INSERT INTO tenancy.protected_tables (table_id, root_id, options) VALUES ('public.err_docs', 'public.err_docs', '{"tenant_column":"tenant_id"}');
+SELECT tenancy.create_meter('err.calls', 'calls', 'counter'), tenancy.create_meter('err.rows', 'rows', 'gauge'), tenancy.create_meter('err.fed', 'rows', 'gauge'), tenancy.create_plan('err plan'), tenancy.create_plan('err default', is_default => true), tenancy.set_tenant_plan(:t, 'err plan');
+INSERT INTO tenancy.usage_periods (tenant_id, meter, period_start, amount) VALUES (:t, 'err.calls', '2026-01-01 UTC', 1);
+INSERT INTO tenancy.metered_tables VALUES ('public.err_docs', 'public.err_docs', 'err.fed', 'rows');
 CREATE FUNCTION pg_temp.raised(actor text, command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     found_constraint text;
@@ -65,7 +68,13 @@ SELECT pg_temp.raised(actor, command) FROM (VALUES
     ('administrator', $$SELECT tenancy.set_auto_assignment($T, NULL)$$), ('administrator', $$SELECT tenancy.set_auto_assignment($T, array_fill('a.b'::text, '{101}'))$$), ('administrator', $$SELECT tenancy.assign_users()$$),
     ('administrator', $$SELECT tenancy.enable_profiles()$$), ('administrator', $$INSERT INTO tenancy.user_profiles (user_id, time_zone) VALUES ($T, 'x')$$), ('administrator', $$INSERT INTO tenancy.user_profiles (user_id, language) VALUES ($T, 'x')$$),
     ('administrator', $$INSERT INTO tenancy.user_profiles (user_id, avatar_url) VALUES ($T, 'x')$$), ('executor', $$SELECT tenancy.assign_users()$$), ('executor', $$SELECT tenancy.enable_profiles()$$), ('executor', $$SELECT tenancy.disable_profiles()$$),
-    ('administrator', $$SELECT tenancy.drop_tenant($T)$$), ('administrator', $$SELECT tenancy.drop_permission('err.read')$$), ('administrator', $$SELECT tenancy.drop_role('err_manager')$$), ('administrator', $$SELECT tenancy.drop_group($T, 'err group')$$)
+    ('administrator', $$SELECT tenancy.drop_tenant($T)$$), ('administrator', $$SELECT tenancy.drop_permission('err.read')$$), ('administrator', $$SELECT tenancy.drop_role('err_manager')$$), ('administrator', $$SELECT tenancy.drop_group($T, 'err group')$$),
+    ('manager', $$SELECT tenancy.create_meter('err.x', 'x', 'counter')$$), ('administrator', $$SELECT tenancy.create_meter('Err', 'x', 'counter')$$), ('administrator', $$SELECT tenancy.create_meter('err.x', '', 'counter')$$), ('administrator', $$SELECT tenancy.create_meter('err.x', 'x', 'x')$$),
+    ('administrator', $$SELECT tenancy.create_meter('err.x', 'x', 'gauge', period => 'x')$$), ('administrator', $$SELECT tenancy.create_meter('err.x', 'x', 'gauge', NULL)$$), ('administrator', $$SELECT tenancy.create_meter('err.calls', 'x', 'gauge')$$), ('administrator', $$SELECT tenancy.drop_meter('err.none')$$),
+    ('administrator', $$SELECT tenancy.drop_meter('err.calls')$$), ('administrator', $$SELECT tenancy.drop_meter('err.fed')$$), ('administrator', $$SELECT tenancy.alter_meter('err.calls', period => 'hour')$$), ('administrator', $$UPDATE tenancy.meters SET kind = 'gauge' WHERE name = 'err.calls'$$), ('administrator', $$SELECT tenancy.prune_usage('infinity')$$),
+    ('administrator', $$SELECT tenancy.set_quota($T, 'err.rows', 1, 2, 'day')$$), ('administrator', $$SELECT tenancy.set_quota($T, 'err.calls', -1)$$), ('administrator', $$SELECT tenancy.set_quota($T, 'err.calls', 2, 1)$$),
+    ('administrator', $$SELECT tenancy.create_plan('')$$), ('administrator', $$SELECT tenancy.create_plan('err plan')$$), ('administrator', $$SELECT tenancy.drop_plan('err none')$$), ('administrator', $$SELECT tenancy.drop_plan('err plan')$$), ('administrator', $$SELECT tenancy.drop_plan('err default')$$), ('administrator', $$SELECT tenancy.set_tenant_plan($T, NULL, 'infinity')$$),
+    ('administrator', $$SELECT tenancy.usage_report(NULL, now())$$), ('administrator', $$SELECT tenancy.usage_report(now(), now())$$)
   ) v (actor, command);
 SET tenancy.self_service = on;
 SELECT pg_temp.raised('stranger', command) FROM unnest(ARRAY[$$SELECT tenancy.create_tenant('err-x')$$, $$SELECT tenancy.create_tenant('err-x', owner => 'e1100000-0000-0000-0000-000000000001')$$]) command;
@@ -74,5 +83,7 @@ RESET tenancy.max_owned_tenants;
 
 \pset tuples_only off
 DELETE FROM tenancy.protected_tables WHERE table_id = 'public.err_docs'::regclass;
+DELETE FROM tenancy.metered_tables;
+SELECT tenancy.drop_plan('err plan', true), tenancy.drop_plan('err default', true), tenancy.drop_meter('err.calls', true), tenancy.drop_meter('err.rows'), tenancy.drop_meter('err.fed');
 DROP TABLE public.err_docs;
 SELECT tenancy.drop_tenant(:t), tenancy.drop_tenant(:s), tenancy.drop_role('err_role', cascade => true), tenancy.drop_role('err_manager', cascade => true), tenancy.drop_permission('err.read');

@@ -2,7 +2,7 @@
 -- tests/unit/tests/security_matrix.rs compares them.
 \set a '''3a700000-0000-0000-0000-00000000000a'''
 \set b '''3a700000-0000-0000-0000-00000000000b'''
-INSERT INTO tenancy.tenants (id, slug, name) VALUES (:a, 'matrix-a', 'A'), (:b, 'matrix-b', 'B');
+INSERT INTO tenancy.tenants (id, slug, name) VALUES (:a, 'matrix-a', 'A'), (:b, 'matrix-b', 'B'), ('3a700000-0000-0000-0000-00000000000c', 'matrix-none', 'None');
 SELECT tenancy.create_permission('matrix.read') IS NOT NULL, tenancy.create_role('mx_plain', '{matrix.read}') IS NOT NULL;
 SELECT count(tenancy.create_role('mx ' || name, ARRAY[name])) AS roles_of_one_permission FROM tenancy.permissions WHERE builtin;
 -- In both tenants alike: members 1 to 3 (4 in b), of whom 2 will hold a permission more; roles, a group with member 3.
@@ -20,6 +20,14 @@ VALUES ('3a700000-0000-0000-0000-000000000001', :a), ('3a700000-0000-0000-0000-0
 INSERT INTO tenancy.user_profiles (user_id) SELECT ('3a700000-0000-0000-0000-00000000000' || n)::uuid FROM generate_series(1, 4) n;
 INSERT INTO tenancy.subjects (subject, user_id) VALUES ('matrix', '3a700000-0000-0000-0000-000000000001');
 INSERT INTO tenancy.database_role_roles (db_role, role_id) VALUES ('anon', '3a700000-0000-0000-0000-000000000013'), ('authenticated', '3a700000-0000-0000-0000-000000000013');
+INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('matrix.calls', 'calls', 'counter', 'day');
+INSERT INTO tenancy.usage SELECT t, 'matrix.calls', 0, '2026-01-01 UTC', 1, 1, 1, 1 FROM unnest(ARRAY[:a, :b]::uuid[]) t;
+INSERT INTO tenancy.usage_periods (tenant_id, meter, period_start, amount) SELECT t, 'matrix.calls', '2026-01-01 UTC', 1 FROM unnest(ARRAY[:a, :b]::uuid[]) t;
+INSERT INTO tenancy.quota_events (tenant_id, meter, period, period_start, soft, used) SELECT t, 'matrix.calls', 'day', '2026-01-01 UTC', 1, 2 FROM unnest(ARRAY[:a, :b]::uuid[]) t;
+INSERT INTO tenancy.quotas (tenant_id, meter, period) SELECT t, 'matrix.calls', 'day' FROM unnest(ARRAY[:a, :b]::uuid[]) t;
+INSERT INTO tenancy.plans (name) VALUES ('matrix a'), ('matrix b'), ('matrix nobody');
+INSERT INTO tenancy.plan_quotas (plan, meter, period) VALUES ('matrix a', 'matrix.calls', 'day'), ('matrix b', 'matrix.calls', 'day');
+INSERT INTO tenancy.tenant_plans (tenant_id, plan) VALUES (:a, 'matrix a'), (:b, 'matrix b');
 
 -- For SELECT a condition that tells the rows of tenant a; for the rest the command, on rows of tenant a that
 -- are not the actor's own.
@@ -75,7 +83,7 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('protected_tables', 'SELECT', 'tenant.edit', $$true$$), ('protected_tables', 'INSERT', 'tenant.edit', $$INSERT INTO tenancy.protected_tables (table_id, root_id) VALUES ('pg_class', 'pg_class')$$),
     ('protected_tables', 'UPDATE', 'tenant.edit', $$UPDATE tenancy.protected_tables SET options = '{}' WHERE false$$), ('protected_tables', 'DELETE', 'tenant.edit', $$DELETE FROM tenancy.protected_tables WHERE false$$),
     ('cache_signal', 'SELECT', 'tenant.edit', $$true$$),
-    ('role_signal', 'SELECT', 'tenant.edit', $$true$$),
+    ('role_signal', 'SELECT', 'tenant.edit', $$true$$), ('quota_signal', 'SELECT', 'usage.edit', $$true$$),
     ('active_tenants', 'SELECT', 'members.read', $$tenant_id = $A$$), ('active_tenants', 'INSERT', 'members.assign', $$INSERT INTO tenancy.active_tenants (user_id, tenant_id) VALUES ('@03', $A)$$),
     ('active_tenants', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = tenant_id WHERE user_id = '@04'$$), ('active_tenants', 'DELETE', 'members.assign', $$DELETE FROM tenancy.active_tenants WHERE user_id = '@04'$$),
     ('active_tenants, his own row', 'UPDATE', 'members.assign', $$UPDATE tenancy.active_tenants SET tenant_id = $A WHERE user_id = tenancy.current_user_id()$$),
@@ -93,7 +101,17 @@ INSERT INTO cells (on_table, command, permission, statement) VALUES
     ('user_profiles', 'SELECT', 'profiles.edit', $$user_id IN ('@01', '@02', '@03')$$), ('user_profiles', 'INSERT', 'profiles.edit', $$INSERT INTO tenancy.user_profiles (user_id) VALUES ('@09')$$),
     ('user_profiles', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@03'$$), ('user_profiles', 'UPDATE', 'members.assign', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@03'$$),
     ('user_profiles', 'DELETE', 'profiles.edit', $$DELETE FROM tenancy.user_profiles WHERE user_id = '@03'$$), ('user_profiles, of another tenant', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = '@04'$$),
-    ('user_profiles, his own row', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = tenancy.current_user_id()$$);
+    ('user_profiles, his own row', 'UPDATE', 'profiles.edit', $$UPDATE tenancy.user_profiles SET title = 'x' WHERE user_id = tenancy.current_user_id()$$),
+    ('meters', 'SELECT', 'usage.read', $$name = 'matrix.calls'$$), ('meters', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('matrix.more', 'x', 'gauge', 'day')$$),
+    ('meters', 'UPDATE of period, description', 'usage.edit', $$UPDATE tenancy.meters SET description = 'x', period = period WHERE name = 'matrix.calls'$$), ('meters', 'UPDATE of unit', 'usage.edit', $$UPDATE tenancy.meters SET unit = 'x' WHERE name = 'matrix.calls'$$), ('meters', 'DELETE', 'usage.edit', $$DELETE FROM tenancy.meters WHERE name = 'matrix.calls'$$),
+    ('usage', 'SELECT', 'usage.read', $$tenant_id = $A$$), ('usage', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.usage VALUES ($A, 'matrix.calls', 1, '2026-01-01 UTC', 0, 0, 0, -1)$$), ('usage', 'UPDATE', 'usage.edit', $$UPDATE tenancy.usage SET total = 0 WHERE tenant_id = $A$$), ('usage', 'DELETE', 'usage.edit', $$DELETE FROM tenancy.usage WHERE tenant_id = $A$$),
+    ('usage_periods', 'SELECT', 'usage.read', $$tenant_id = $A$$), ('usage_periods', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.usage_periods (tenant_id, meter, period_start, amount) VALUES ($A, 'matrix.calls', '2026-01-01 UTC', -1)$$), ('usage_periods', 'UPDATE', 'usage.edit', $$UPDATE tenancy.usage_periods SET amount = 0 WHERE tenant_id = $A$$), ('usage_periods', 'DELETE', 'usage.edit', $$DELETE FROM tenancy.usage_periods WHERE tenant_id = $A$$),
+    ('quota_events', 'SELECT', 'usage.read', $$tenant_id = $A$$), ('quota_events', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.quota_events (tenant_id, meter, period, period_start, soft, used) VALUES ($A, 'matrix.calls', 'day', now(), 1, 2)$$), ('quota_events', 'UPDATE', 'usage.edit', $$UPDATE tenancy.quota_events SET used = 0 WHERE tenant_id = $A$$), ('quota_events', 'DELETE', 'usage.edit', $$DELETE FROM tenancy.quota_events WHERE tenant_id = $A$$),
+    ('quotas', 'SELECT', 'usage.read', $$tenant_id = $A$$), ('quotas', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.quotas (tenant_id, meter, period, hard) VALUES ($A, 'matrix.calls', 'month', 9)$$), ('quotas', 'UPDATE of soft, hard, expires_at', 'usage.edit', $$UPDATE tenancy.quotas SET soft = 1, hard = 9, expires_at = NULL WHERE tenant_id = $A$$), ('quotas', 'DELETE', 'usage.edit', $$DELETE FROM tenancy.quotas WHERE tenant_id = $A$$),
+    ('plans', 'SELECT', 'usage.read', $$name = 'matrix a'$$), ('plans', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.plans (name) VALUES ('matrix c')$$), ('plans', 'UPDATE of description, is_default', 'usage.edit', $$UPDATE tenancy.plans SET description = 'x', is_default = true WHERE name = 'matrix a'$$), ('plans', 'DELETE', 'usage.edit', $$DELETE FROM tenancy.plans WHERE name = 'matrix nobody'$$),
+    ('plan_quotas', 'SELECT', 'usage.read', $$plan = 'matrix a'$$), ('plan_quotas', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.plan_quotas (plan, meter, period) VALUES ('matrix a', 'matrix.calls', 'month')$$), ('plan_quotas', 'UPDATE of soft, hard', 'usage.edit', $$UPDATE tenancy.plan_quotas SET soft = 1, hard = 9 WHERE plan = 'matrix a'$$), ('plan_quotas', 'DELETE', 'usage.edit', $$DELETE FROM tenancy.plan_quotas WHERE plan = 'matrix a'$$),
+    ('tenant_plans', 'SELECT', 'usage.read', $$tenant_id = $A$$), ('tenant_plans', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.tenant_plans (tenant_id, plan) VALUES ('@0c', 'matrix b')$$), ('tenant_plans', 'UPDATE of plan, expires_at', 'usage.edit', $$UPDATE tenancy.tenant_plans SET plan = plan, expires_at = NULL WHERE tenant_id = $A$$), ('tenant_plans', 'DELETE', 'usage.edit', $$DELETE FROM tenancy.tenant_plans WHERE tenant_id = $A$$),
+    ('metered_tables', 'SELECT', 'usage.read', $$true$$), ('metered_tables', 'INSERT', 'usage.edit', $$INSERT INTO tenancy.metered_tables VALUES ('pg_class', 'pg_class', 'matrix.calls', 'rows')$$);
 
 -- none: no error and no row. refused: 42501, or 42704 for what the actor cannot see. own: his own rows only. tenant: those of his tenant. all: also others'.
 CREATE FUNCTION pg_temp.cell(actor text, c cells) RETURNS text LANGUAGE plpgsql AS $$
@@ -119,7 +137,7 @@ BEGIN
     IF c.command = 'SELECT' THEN
         EXECUTE format('SELECT count(*) FILTER (WHERE %s), count(*) FROM tenancy.%I', command, from_table) INTO seen, elsewhere;
         elsewhere := elsewhere - seen;
-        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'users_table', 'attached_tables', 'attached_tenants', 'attached_members', 'reference_tables', 'claims_queue', 'sync_failures', 'subjects') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
+        result := CASE WHEN from_table IN ('permissions', 'protected_tables', 'cache_signal', 'role_signal', 'quota_signal', 'users_table', 'attached_tables', 'attached_tenants', 'attached_members', 'reference_tables', 'claims_queue', 'sync_failures', 'subjects', 'meters', 'metered_tables') OR c.on_table = 'roles, of the application' THEN 'all' WHEN seen = 0 THEN 'none'
                        WHEN c.on_table = 'operators' AND elsewhere = 0 THEN 'own' WHEN seen < there THEN 'own'
                        WHEN elsewhere = 0 OR from_table ~ '^role' AND actor <> 'administrator' THEN 'tenant' ELSE 'all' END;
         IF from_table ~ '^role' AND actor NOT IN ('administrator', 'anon') THEN
@@ -154,6 +172,7 @@ DELETE FROM tenancy.operators WHERE user_id::text LIKE '3a700000%';
 DELETE FROM tenancy.subjects WHERE subject = 'matrix';
 DELETE FROM tenancy.database_role_roles;
 DELETE FROM tenancy.user_profiles WHERE user_id::text LIKE '3a700000%';
-SELECT tenancy.drop_tenant(:a), tenancy.drop_tenant(:b);
+SELECT tenancy.drop_tenant(:a), tenancy.drop_tenant(:b), tenancy.drop_tenant('3a700000-0000-0000-0000-00000000000c');
+SELECT tenancy.drop_plan('matrix a'), tenancy.drop_plan('matrix b'), tenancy.drop_plan('matrix nobody'), tenancy.drop_meter('matrix.calls');
 SELECT count(*) AS roles_left FROM tenancy.roles, LATERAL (SELECT tenancy.drop_role(name, cascade => true)) d WHERE name LIKE 'mx%';
 SELECT tenancy.drop_permission('matrix.read', cascade => true);
