@@ -152,7 +152,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/meter_table.sql",
     name = "meter_table",
-    requires = ["unprotect_table", api::metering::measure_table, api::metering::counted_usage, api::metering::correct_usage]
+    requires = ["unprotect_table", api::metering::measure_table, api::metering::usage_differences, api::metering::correct_usage]
 );
 extension_sql_file!(
     "../sql/bootstrap/metered_partitions.sql",
@@ -263,7 +263,7 @@ extension_sql_file!(
         api::rights::execute_as_owner,
         api::rights::read_as_owner,
         api::metering::measure_table,
-        api::metering::counted_usage,
+        api::metering::usage_differences,
         api::metering::correct_usage,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,

@@ -237,49 +237,20 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.meter_table(regclass, text, text, text) IS 'Administrators only: counts a protected table''s rows and bytes, those of its partitions and children too, by these meters, for the tenants they belong to: see docs/reference/metered_tables.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 55000 not protected; 42704 no such meter; 22023 bad argument, a partition or child, or a row whose size is none; 22003 out of range; 0A000 a foreign table below it, or above READ COMMITTED';
 
-CREATE FUNCTION tenancy.lock_metered(meters text[]) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    relation regclass;
-BEGIN
-    FOR relation IN SELECT DISTINCT t.root_id FROM tenancy.metered_tables t JOIN pg_class c ON c.oid = t.root_id
-                     WHERE t.meter = ANY (meters) ORDER BY 1 LOOP
-        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION tenancy.lock_metered(text[]) IS 'Administrators only: locks all tables that feed these meters against writers, in one order';
-
--- Of all tables that feed a meter, because one amount stands for them all.
+-- Of all tables that feed a meter, because one amount stands for them all. Writers need not wait: their rows and their usage
+-- are seen together or not at all. Two who repair the same must not both.
 CREATE FUNCTION tenancy.recount_meters(meters text[]) RETURNS TABLE (tenant uuid, meter text, counted bigint, actual bigint)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-DECLARE
-    r record;
 BEGIN
-    meters := ARRAY(SELECT m.name FROM tenancy.meters m WHERE m.name = ANY (meters) AND m.kind = 'gauge' ORDER BY 1);
-    PERFORM tenancy.lock_metered(meters);
-    FOR r IN
-        WITH here AS (
-            SELECT m.tenant, m.meter, sum(m.amount)::bigint AS amount
-              FROM (SELECT DISTINCT t.table_id FROM tenancy.metered_tables t JOIN pg_class c ON c.oid = t.table_id WHERE t.meter = ANY (meters)) t
-              CROSS JOIN LATERAL tenancy.measure_table(t.table_id, false) m
-             WHERE m.meter = ANY (meters) GROUP BY m.tenant, m.meter
-        ), told AS (
-            SELECT c.tenant, n.name AS meter, c.amount FROM unnest(meters) n (name) CROSS JOIN LATERAL tenancy.counted_usage(n.name) c
-        )
-        SELECT coalesce(t.tenant, h.tenant) AS tenant, coalesce(t.meter, h.meter) AS meter,
-               coalesce(t.amount, 0) AS counted, coalesce(h.amount, 0) AS actual
-          FROM told t FULL JOIN here h ON (h.tenant, h.meter) = (t.tenant, t.meter)
-         WHERE coalesce(t.amount, 0) <> coalesce(h.amount, 0)
-         ORDER BY 1, 2
+    PERFORM FROM tenancy.meters m WHERE m.name = ANY (meters) AND m.kind = 'gauge' ORDER BY m.name FOR NO KEY UPDATE;
+    FOR tenant, meter, counted, actual IN
+        SELECT d.tenant, d.meter, d.counted, d.actual
+          FROM tenancy.usage_differences(ARRAY(SELECT m.name FROM tenancy.meters m WHERE m.name = ANY (meters) AND m.kind = 'gauge')) d
+         ORDER BY d.tenant, d.meter
     LOOP
         -- A row may be left of a tenant that is gone, where nothing held it.
-        CONTINUE WHEN NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = r.tenant);
-        PERFORM tenancy.correct_usage(r.tenant, r.meter, r.actual - r.counted);
-        tenant := r.tenant;
-        meter := r.meter;
-        counted := r.counted;
-        actual := r.actual;
+        CONTINUE WHEN NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = recount_meters.tenant);
+        PERFORM tenancy.correct_usage(tenant, meter, actual - counted);
         RETURN NEXT;
     END LOOP;
 END
@@ -300,7 +271,7 @@ BEGIN
     RETURN QUERY SELECT * FROM tenancy.recount_meters(meters);
 END
 $$;
-COMMENT ON FUNCTION tenancy.recount_usage(regclass) IS 'Administrators only: makes the gauges that count this table what it and the other tables that feed them hold, while writers wait. Returns what was wrong: tenant, meter, what was counted and what there is. Errors: 42501 not an administrator or owner; 55000 not metered; 22023 a partition or child; 0A000 above READ COMMITTED';
+COMMENT ON FUNCTION tenancy.recount_usage(regclass) IS 'Administrators only: makes the gauges that count this table what it and the other tables that feed them hold. Nobody waits for it but who does the same. Returns what was wrong: tenant, meter, what was counted and what there is. Errors: 42501 not an administrator or owner; 55000 not metered; 22023 a partition or child; 0A000 above READ COMMITTED';
 
 -- A gauge that no table feeds any more is 0; else what this one holds goes.
 CREATE FUNCTION tenancy.unmeter_table("table" regclass) RETURNS boolean

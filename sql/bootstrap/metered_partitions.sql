@@ -1,5 +1,6 @@
 -- What the event triggers of protect_partitions.sql do for metered tables: partitions and children that come are counted in,
--- those that go are counted out. They call these after everybody's DDL on a protected table, and nothing here fails it.
+-- those that go are counted out. They call these after everybody's DDL on a protected table, and nothing here fails it but what can be
+-- tried again.
 
 CREATE FUNCTION tenancy.cover_metered() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -25,7 +26,9 @@ BEGIN
         BEGIN
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', item.table_id);
             PERFORM tenancy.set_metered(item.table_id, item.root_id, NULL, NULL, NULL, false);
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
             RAISE WARNING 'table % is still counted with %: %', item.table_id, item.root_id, SQLERRM USING
                 HINT = format('Call tenancy.unmeter_table(%L) and tenancy.meter_table() for %s again.', item.root_id::text, item.root_id);
         END;
@@ -45,7 +48,9 @@ BEGIN
         BEGIN
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', item.relation);
             PERFORM tenancy.set_metered(item.relation, item.root_id, item.rows, item.bytes, item.size_column, false);
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
             RAISE WARNING 'table % is not counted: %', item.relation, SQLERRM USING
                 DETAIL = format('It is below %s, which is.', item.root_id),
                 HINT = format('Correct it, then call tenancy.meter_table() for %s again.', item.root_id);

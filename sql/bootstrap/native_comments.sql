@@ -23,5 +23,5 @@ COMMENT ON FUNCTION tenancy.read_as_role(text, text) IS 'Administrators only: th
 COMMENT ON FUNCTION tenancy.execute_as_owner(oid, text) IS 'Administrators only: executes a statement with the rights of the owner of that table';
 COMMENT ON FUNCTION tenancy.read_as_owner(oid, text) IS 'Administrators only: the first column of what a query gives, executed with the rights of the owner of that table';
 COMMENT ON FUNCTION tenancy.measure_table(oid, boolean) IS 'Administrators only: what a metered table itself holds now of each tenant, for the gauges that count it, read without SQL. strict: 22023 for a size that is none, else it is 0';
-COMMENT ON FUNCTION tenancy.counted_usage(text) IS 'Administrators only: how much each tenant is counted to use of a gauge, by the newest committed state and one''s own changes';
+COMMENT ON FUNCTION tenancy.usage_differences(text[]) IS 'Administrators only: where these gauges differ from what the tables that feed them hold, by one snapshot of both; own changes are seen';
 COMMENT ON FUNCTION tenancy.correct_usage(uuid, text, bigint) IS 'Administrators only: adds to a tenant''s usage what has happened anyway, whatever the quotas; of a tenant that is gone, nothing';

@@ -135,7 +135,10 @@ BEGIN
         PERFORM tenancy.cover_relation(item.table_id, item.relation);
     END LOOP;
     PERFORM tenancy.cover_metered();
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+    -- Tried again, it finds its locks free.
+    RAISE;
+WHEN OTHERS THEN
     RAISE WARNING 'pg_tenancy could not look for new partitions and children of protected tables: %', SQLERRM;
 END
 $$;
@@ -163,7 +166,10 @@ BEGIN
             HINT = 'Call tenancy.protect_table() with another column, or tenancy.unprotect_table().';
     END LOOP;
     PERFORM tenancy.forget_metered(ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d WHERE d.classid = 'pg_class'::regclass));
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+    -- Tried again, it finds its locks free.
+    RAISE;
+WHEN OTHERS THEN
     RAISE WARNING 'pg_tenancy could not look after what was dropped: %', SQLERRM;
 END
 $$;

@@ -2,8 +2,9 @@
 //! table, and write any tenant's usage.
 
 use crate::error::Error;
-use crate::metering::{self, Tally};
+use crate::metering;
 use crate::pg::scan::Table;
+use crate::pg::snapshot::CatalogSnapshot;
 use crate::usage::{self, Enforce, Recorded};
 use pgrx::Uuid;
 use pgrx::prelude::*;
@@ -15,34 +16,27 @@ fn measure_table(
     relation: pg_sys::Oid,
     strict: bool,
 ) -> TableIterator<'static, (name!(tenant, Uuid), name!(meter, String), name!(amount, i64))> {
-    let measured = measure(relation, strict).unwrap_or_else(|error| error.raise());
-    TableIterator::new(measured)
-}
-
-fn measure(relation: pg_sys::Oid, strict: bool) -> Result<Vec<(Uuid, String, i64)>, Error> {
-    let (Some(metered), Some(table)) = (metering::metered(relation), Table::open(relation)) else {
-        return Ok(Vec::new());
-    };
-    let Some(layout) = table.layout(&metered.tenant_column, &metered.wanted) else { return Ok(Vec::new()) };
-    let mut tally = Tally::default();
-    if let Some(mut rows) = table.present_rows() {
-        let bad_size = |reason| metered.bad_size(table.name(), reason);
-        tally.count(&mut rows, &layout, 1, strict).map_err(bad_size)?;
+    let mut rows = Vec::new();
+    if let Some(table) = Table::open(relation) {
+        metering::present(&table, &CatalogSnapshot::latest(), strict, |amount| {
+            rows.push((Uuid::from_bytes(amount.tenant), amount.meter.name.to_string(), amount.amount));
+        })
+        .unwrap_or_else(|error| error.raise());
     }
-    let amounts = metered.amounts(tally, true)?;
-    Ok(amounts.into_iter().map(|a| (Uuid::from_bytes(a.tenant), a.meter.name.clone(), a.amount)).collect())
+    TableIterator::new(rows)
 }
 
-/// How much each tenant is counted to use of a gauge, by the newest committed state and one's own changes.
+/// What is wrong with these gauges.
 #[pg_extern]
-fn counted_usage(meter: &str) -> TableIterator<'static, (name!(tenant, Uuid), name!(amount, i64))> {
-    usage::let_go();
-    let counted = metering::counted(meter).unwrap_or_else(|| Error::UsageTables.raise());
-    let rows = counted.into_iter().map(|(tenant, amount)| {
-        let amount = i64::try_from(amount).unwrap_or_else(|_| Error::UsageOverflow.raise());
-        (Uuid::from_bytes(tenant), amount)
-    });
-    TableIterator::new(rows.collect::<Vec<_>>())
+#[allow(clippy::type_complexity)]
+fn usage_differences(
+    meters: Vec<String>,
+) -> TableIterator<
+    'static,
+    (name!(tenant, Uuid), name!(meter, String), name!(counted, i64), name!(actual, i64)),
+> {
+    let found = metering::differences(&meters).unwrap_or_else(|error| error.raise());
+    TableIterator::new(found.into_iter().map(|d| (Uuid::from_bytes(d.tenant), d.meter, d.counted, d.actual)))
 }
 
 /// Adds to a tenant's usage what has happened anyway, whatever the quota; of a tenant that is gone, nothing.

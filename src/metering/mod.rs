@@ -1,5 +1,6 @@
 //! Counting the rows of protected tables, and their bytes, by tenant.
 
+mod recount;
 mod tables;
 mod tally;
 
@@ -10,7 +11,8 @@ use crate::rbac::Id;
 use crate::usage::{self, Enforce, Meter, Recorded};
 use std::collections::BTreeMap;
 
-pub use tables::{Metered, Tenants, counted, metered};
+pub use recount::{differences, present};
+pub use tables::{Metered, metered};
 pub use tally::Tally;
 
 impl Tally {
@@ -55,7 +57,7 @@ impl Metered {
     /// with `gauges_only` nothing.
     pub fn amounts(&self, tally: Tally, gauges_only: bool) -> Result<Vec<Amount<'_>>, Error> {
         let mut by_tenant = BTreeMap::new();
-        let tenants = Tenants::open();
+        let tenants = tables::Tenants::open();
         for (key, sum) in tally.into_sums() {
             // Rows of a tenant that is gone meanwhile are nobody's.
             if let Some(tenant) = tenants.as_ref().and_then(|tenants| tenants.named(&key)) {

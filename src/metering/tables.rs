@@ -6,6 +6,7 @@ use crate::pg::snapshot::CatalogSnapshot;
 use crate::rbac::Id;
 use crate::usage::{self, Meter};
 use pgrx::pg_sys::{self, Oid};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 
 const SCHEMA: &CStr = c"tenancy";
@@ -104,19 +105,32 @@ impl Tenants {
     }
 }
 
-/// How much of a meter each tenant is counted to use.
-pub fn counted(meter: &str) -> Option<Vec<(Id, i128)>> {
+/// How much of a gauge each tenant is counted to use, by this snapshot.
+pub fn counted(meter: &str, snapshot: &CatalogSnapshot) -> Option<BTreeMap<Id, i128>> {
     let table = open(c"usage")?;
     let tenant_id = table.column(c"tenant_id", pg_sys::UUIDOID)?;
     let name = table.column(c"meter", pg_sys::TEXTOID)?;
     let total = table.column(c"total", pg_sys::INT8OID)?;
-    let snapshot = CatalogSnapshot::take(table.oid());
-    let mut sums = std::collections::BTreeMap::new();
+    let mut sums = BTreeMap::new();
     let key = TextKey::new(meter)?;
-    table.read(&snapshot, Some((name, &key)), |row| {
+    table.read(snapshot, Some((name, &key)), |row| {
         if let (Some(tenant), Some(amount)) = (row.uuid(tenant_id), row.bigint(total)) {
             *sums.entry(tenant).or_insert(0) += i128::from(amount);
         }
     });
-    Some(sums.into_iter().collect())
+    Some(sums)
+}
+
+/// The tables that feed a meter, by this snapshot, in order.
+pub fn fed_by(meters: &[String], snapshot: &CatalogSnapshot) -> Option<BTreeSet<u32>> {
+    let table = open(c"metered_tables")?;
+    let table_id = table.column(c"table_id", pg_sys::REGCLASSOID)?;
+    let meter = table.column(c"meter", pg_sys::TEXTOID)?;
+    let mut found = BTreeSet::new();
+    table.read(snapshot, None, |row| {
+        if row.text(meter).is_some_and(|name| meters.iter().any(|meter| meter == name)) {
+            found.extend(row.oid(table_id).map(u32::from));
+        }
+    });
+    Some(found)
 }

@@ -17,29 +17,8 @@ impl CatalogSnapshot {
         Self { raw }
     }
 
-    pub(super) fn raw(&self) -> pg_sys::Snapshot {
-        self.raw
-    }
-}
-
-impl Drop for CatalogSnapshot {
-    fn drop(&mut self) {
-        // An error on its way up releases the snapshot with its resource owner.
-        if !std::thread::panicking() {
-            // SAFETY: registered in `take` with the same resource owner, and only once.
-            unsafe { pg_sys::UnregisterSnapshot(self.raw) }
-        }
-    }
-}
-
-/// What is committed at this moment and what this transaction's earlier commands did, at every isolation level. Not in
-/// parallel workers.
-pub struct LatestSnapshot {
-    raw: pg_sys::Snapshot,
-}
-
-impl LatestSnapshot {
-    pub(super) fn take() -> Self {
+    /// The newest too, for what is no catalog: what this transaction's earlier commands did is seen. Not in parallel workers.
+    pub fn latest() -> Self {
         // SAFETY: RegisterSnapshot copies the static snapshot and keeps the copy for the current resource owner.
         let raw = unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) };
         Self { raw }
@@ -50,11 +29,11 @@ impl LatestSnapshot {
     }
 }
 
-impl Drop for LatestSnapshot {
+impl Drop for CatalogSnapshot {
     fn drop(&mut self) {
         // An error on its way up releases the snapshot with its resource owner.
         if !std::thread::panicking() {
-            // SAFETY: registered in `take` with the same resource owner, and only once.
+            // SAFETY: registered by its constructor with the same resource owner, and only once.
             unsafe { pg_sys::UnregisterSnapshot(self.raw) }
         }
     }

@@ -3,7 +3,7 @@
 
 use super::measure::{BadSize, Key, Layout, Size, Wanted};
 use super::scan::Table;
-use super::snapshot::LatestSnapshot;
+use super::snapshot::CatalogSnapshot;
 use super::trigger::Trigger;
 use pgrx::pg_sys::{self, Oid};
 use std::marker::PhantomData;
@@ -28,7 +28,7 @@ const LONGEST_RUN: i64 = 4096;
 
 enum Source {
     Transition(*mut pg_sys::Tuplestorestate),
-    Table { relation: pg_sys::Relation, scan: pg_sys::TableScanDesc, _snapshot: LatestSnapshot },
+    Table { relation: pg_sys::Relation, scan: pg_sys::TableScanDesc },
 }
 
 /// Rows, read once from first to last.
@@ -113,7 +113,7 @@ impl<'r> Rows<'r> {
         unsafe {
             match &self.source {
                 Source::Transition(state) => unguarded::tuplestore_gettupleslot(*state, true, false, self.slot),
-                Source::Table { relation, scan, .. } => {
+                Source::Table { relation, scan } => {
                     let Some(next) = (*(**relation).rd_tableam).scan_getnextslot else { return false };
                     next(*scan, pg_sys::ScanDirection::ForwardScanDirection, self.slot)
                 }
@@ -133,12 +133,11 @@ impl<'r> Rows<'r> {
         }
     }
 
-    /// All rows that are there now, one's own included; `None` for what stores none. The relation is open and locked.
-    pub(super) fn of_table(relation: pg_sys::Relation) -> Option<Self> {
+    /// All rows that the snapshot sees; `None` for what stores none. The relation is open and locked.
+    fn of_table(relation: pg_sys::Relation, snapshot: &'r CatalogSnapshot) -> Option<Self> {
         // SAFETY: an open relation; only what stores rows has an access method (access/tableam.h).
         unsafe {
             let begin = (*relation).rd_tableam.as_ref()?.scan_begin?;
-            let snapshot = LatestSnapshot::take();
             let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
                 | pg_sys::ScanOptions::SO_ALLOW_STRAT
                 | pg_sys::ScanOptions::SO_ALLOW_SYNC
@@ -147,7 +146,7 @@ impl<'r> Rows<'r> {
             let raw = snapshot.raw();
             let none = std::ptr::null_mut();
             let scan = pg_sys::ffi::pg_guard_ffi_boundary(|| begin(relation, raw, 0, none, none.cast(), flags));
-            Some(Self::over(Source::Table { relation, scan, _snapshot: snapshot }, slot))
+            Some(Self::over(Source::Table { relation, scan }, slot))
         }
     }
 }
@@ -161,7 +160,7 @@ impl Drop for Rows<'_> {
         // SAFETY: slot and scan were made by the constructor, and are given up once.
         unsafe {
             pg_sys::ExecDropSingleTupleTableSlot(self.slot);
-            if let Source::Table { relation, scan, .. } = &self.source
+            if let Source::Table { relation, scan } = &self.source
                 && let Some(end) = (*(**relation).rd_tableam).scan_end
             {
                 pg_sys::ffi::pg_guard_ffi_boundary(|| end(*scan));
@@ -175,9 +174,9 @@ impl Table {
         Layout::of(self.raw(), tenant_column, wanted)
     }
 
-    /// All rows of its own that are there now, this transaction's included; `None` for what stores none.
-    pub fn present_rows(&self) -> Option<Rows<'_>> {
-        Rows::of_table(self.raw())
+    /// All rows of its own that the snapshot sees; `None` for what stores none.
+    pub fn rows<'r>(&'r self, snapshot: &'r CatalogSnapshot) -> Option<Rows<'r>> {
+        Rows::of_table(self.raw(), snapshot)
     }
 }
 
@@ -201,9 +200,9 @@ impl<'c> Trigger<'c> {
         self.transition(self.data().tg_oldtable)
     }
 
-    /// All the table's own rows.
-    pub fn present_rows(&self) -> Option<Rows<'c>> {
-        Rows::of_table(self.data().tg_relation)
+    /// All the table's own rows that the snapshot sees.
+    pub fn rows<'r>(&'r self, snapshot: &'r CatalogSnapshot) -> Option<Rows<'r>> {
+        Rows::of_table(self.data().tg_relation, snapshot)
     }
 
     /// Whose the row was and is, if this is AFTER UPDATE … FOR EACH ROW.

@@ -5,6 +5,7 @@ use crate::metering::{Metered, Tally, metered};
 use crate::pg::call::Call;
 use crate::pg::function::{Reply, export, nothing};
 use crate::pg::measure::Wanted;
+use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::trigger::{Event, Trigger};
 use pgrx::pg_sys::Datum;
 
@@ -52,9 +53,10 @@ fn count(trigger: &Trigger, metered: &Metered) -> Result<(), Error> {
         tally.add(&old, -1, 0);
         tally.add(&new, 1, 0);
     } else {
-        let gone = match trigger.event() {
-            Event::Truncate => trigger.present_rows(),
-            _ => trigger.old_rows(),
+        let now = (trigger.event() == Event::Truncate).then(CatalogSnapshot::latest);
+        let gone = match &now {
+            Some(now) => trigger.rows(now),
+            None => trigger.old_rows(),
         };
         for (rows, sign) in [(gone, -1), (trigger.new_rows(), 1)] {
             let Some(mut rows) = rows else { continue };

@@ -58,7 +58,7 @@ SELECT * FROM tenancy.recount_usage('docs');
 SELECT test.attempt('8e000000-0000-0000-0000-0000000000a1', command)
   FROM unnest(ARRAY[$$SELECT tenancy.meter_table('merr.docs', rows => 'me.rows')$$, $$SELECT tenancy.unmeter_table('merr.docs')$$,
        $$SELECT tenancy.recount_usage('merr.docs')$$, $$SELECT count(*)::text FROM tenancy.measure_table('merr.docs'::regclass, false)$$,
-       $$SELECT tenancy.correct_usage('8e000000-0000-0000-0000-00000000000a', 'me.rows', 1)$$, $$SELECT count(*)::text FROM tenancy.counted_usage('me.rows')$$]) command;
+       $$SELECT tenancy.correct_usage('8e000000-0000-0000-0000-00000000000a', 'me.rows', 1)$$, $$SELECT count(*)::text FROM tenancy.usage_differences('{me.rows}')$$]) command;
 SELECT test.attempt(NULL, $$SELECT tenancy.count_rows()$$);
 SELECT tenancy.unmeter_table('docs');
 SELECT tenancy.unprotect_table('docs');
