@@ -168,7 +168,6 @@ fn what_is_counted_is_what_a_scan_finds() {
             });
             let drift = admin.rows(DRIFT);
             assert!(drift.is_empty(), "seed {seed}, round {round}: {drift:?}");
-            assert!(admin.number("SELECT count(*) FROM docs") + admin.number("SELECT count(*) FROM parts") > 0);
             for table in ["folders", "docs", "parts", "heirs"] {
                 let repaired = admin.rows(&format!("SELECT * FROM tenancy.recount_usage('{table}')"));
                 assert!(repaired.is_empty(), "seed {seed}, round {round}: {table} {repaired:?}");
