@@ -2,6 +2,7 @@
 //! Messages repeat no claim's value and nothing of another tenant. The management functions, written in
 //! plpgsql, raise by the same table (docs/reference/errors.md).
 
+use crate::pg::measure::BadSize;
 use crate::pg::report;
 use crate::usage::{Crossed, Exceeded};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -73,6 +74,8 @@ pub enum Error {
     NotPositive,
     #[error("meter \"{0}\" is a gauge")]
     CountedGauge(String),
+    #[error("size in column \"{column}\" of table \"{table}\" {}", reason.what())]
+    BadSize { table: String, column: String, reason: BadSize },
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -205,6 +208,19 @@ impl From<Error> for ErrorReport {
                 "A gauge tells a present amount; requests are counted by counters.",
                 "SELECT name FROM tenancy.meters WHERE kind = 'counter' lists those there are.",
             ),
+            BadSize { reason, .. } => {
+                let code = match reason {
+                    crate::pg::measure::BadSize::TooLarge => {
+                        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
+                    }
+                    _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                };
+                (
+                    code,
+                    "The table's bytes are counted by it.",
+                    "It must be a whole number of bytes, 0 or more.",
+                )
+            }
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
             NotATrigger(_) | OtherTrigger(..) => {
                 (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", "")
