@@ -30,17 +30,17 @@ extension_sql_file!(
     name = "auto_assignment",
     requires = ["policies", api::email::email_pattern_problem]
 );
-extension_sql_file!(
-    "../sql/bootstrap/usage_policies.sql",
-    name = "usage_policies",
-    requires = ["policies"]
-);
+extension_sql_file!("../sql/bootstrap/usage_policies.sql", name = "usage_policies", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/manage_meters.sql",
     name = "manage_meters",
     requires = ["usage_policies"]
 );
-extension_sql_file!("../sql/bootstrap/manage_quotas.sql", name = "manage_quotas", requires = ["manage_meters"]);
+extension_sql_file!(
+    "../sql/bootstrap/manage_quotas.sql",
+    name = "manage_quotas",
+    requires = ["manage_meters"]
+);
 extension_sql_file!("../sql/bootstrap/manage_plans.sql", name = "manage_plans", requires = ["manage_quotas"]);
 extension_sql_file!("../sql/bootstrap/usage_views.sql", name = "usage_views", requires = ["usage_policies"]);
 extension_sql_file!("../sql/bootstrap/usage_report.sql", name = "usage_report", requires = ["usage_views"]);
