@@ -19,7 +19,7 @@ COMMENT ON COLUMN tenancy.meters.description IS 'For people';
 COMMENT ON COLUMN tenancy.meters.created_at IS 'When it was created';
 
 -- Little to a page: its rows are written all the time, and what is left of old versions is cleared away page by page when
--- there is less room than this.
+-- there is less room than this. No further index, which each version would have to be entered into.
 CREATE TABLE tenancy.usage (
     tenant_id uuid NOT NULL REFERENCES tenancy.tenants (id) ON DELETE CASCADE,
     meter text COLLATE "C" NOT NULL REFERENCES tenancy.meters (name) ON DELETE CASCADE,
@@ -31,7 +31,6 @@ CREATE TABLE tenancy.usage (
     total bigint NOT NULL,
     PRIMARY KEY (tenant_id, meter, slot)
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.2);
-CREATE INDEX usage_meter_idx ON tenancy.usage (meter);
 COMMENT ON TABLE tenancy.usage IS 'How much tenants have used, in slots: what a tenant has used is the sum of his';
 COMMENT ON COLUMN tenancy.usage.tenant_id IS 'The tenant';
 COMMENT ON COLUMN tenancy.usage.meter IS 'The meter';

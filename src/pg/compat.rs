@@ -42,3 +42,34 @@ pub fn backend_number() -> i32 {
     // SAFETY: as above.
     unsafe { pg_sys::MyProcNumber }
 }
+
+/// heap_update, which from 16 on also tells which indexes need the new version. False if it did not write.
+///
+/// # Safety
+/// An open table, a place of it, and a tuple of its descriptor.
+pub unsafe fn update_without_waiting(
+    table: pg_sys::Relation,
+    place: pg_sys::ItemPointer,
+    tuple: pg_sys::HeapTuple,
+) -> bool {
+    let mut failure = pg_sys::TM_FailureData::default();
+    let mut lock_mode = pg_sys::LockTupleMode::LockTupleExclusive;
+    #[cfg(not(feature = "pg15"))]
+    let mut indexes = pg_sys::TU_UpdateIndexes::TU_None;
+    // SAFETY: the caller's promise; with `wait` false it answers TM_BeingModified where it would wait (access/heapam.h).
+    let result = unsafe {
+        pg_sys::heap_update(
+            table,
+            place,
+            tuple,
+            pg_sys::GetCurrentCommandId(true),
+            std::ptr::null_mut(),
+            false,
+            &raw mut failure,
+            &raw mut lock_mode,
+            #[cfg(not(feature = "pg15"))]
+            &raw mut indexes,
+        )
+    };
+    result == pg_sys::TM_Result::TM_Ok
+}

@@ -2,6 +2,7 @@
 //! transactions have not committed yet, and be the newest at every isolation level. As Postgres treats its catalogs
 //! (access/genam.h, catalog/indexing.h), so neither privileges nor policies, triggers nor foreign keys play a part.
 
+use super::compat;
 use super::scan::{self, Key, TextKey};
 use super::snapshot::CatalogSnapshot;
 use pgrx::pg_sys::{self, Datum, Oid};
@@ -157,29 +158,93 @@ impl KeyedTable {
         }
     }
 
-    /// A new version of a row that no other transaction is writing, which the caller sees to, and where it is. The command
-    /// sees it from now on.
-    pub fn update(&self, place: Place, values: &[Value]) -> Place {
+    /// Writes a new version of a row, and says where it is; the command sees it from now on. `None`, without waiting, if
+    /// another transaction is writing it, or it is not the newest version.
+    pub fn update(&self, place: Place, values: &[Value]) -> Option<Place> {
         let mut datums: Vec<Datum> = values.iter().map(Value::datum).collect();
         datums.resize(self.width(), Datum::from(0));
         let mut nulls: Vec<bool> = (0..self.width()).map(|column| column >= values.len()).collect();
         let mut pointer = place.pointer();
-        // SAFETY: values of the columns' types, of which `open` has seen that there are as many; nobody writes the row at
-        // the same time, which is what simple_heap_update asks for; the table's indexes are plain (catalog/indexing.h).
+        // SAFETY: values of the columns' types, of which `open` has seen that there are as many; a place that a scan gave
+        // in this transaction. What simple_heap_update does, but for waiting (access/heapam.h).
         unsafe {
             let tuple = pg_sys::heap_form_tuple((*self.raw).rd_att, datums.as_mut_ptr(), nulls.as_mut_ptr());
-            pg_sys::CatalogTupleUpdate(self.raw, &raw mut pointer, tuple);
-            let written = Place::of(&(*tuple).t_self);
+            let written = compat::update_without_waiting(self.raw, &raw mut pointer, tuple);
+            let place = written.then(|| Place::of(&(*tuple).t_self));
+            if written {
+                if u32::from((*(*tuple).t_data).t_infomask2) & pg_sys::HEAP_ONLY_TUPLE == 0 {
+                    self.index_row(tuple, &mut datums, &mut nulls);
+                }
+                pg_sys::CommandCounterIncrement();
+            }
             pg_sys::heap_freetuple(tuple);
-            pg_sys::CommandCounterIncrement();
-            written
+            place
         }
     }
 
-    /// Deletes a row that no other transaction is writing.
+    /// Enters a row that has moved to another page into the table's indexes, which are plain ones over its first columns.
+    ///
+    /// # Safety
+    /// The tuple has just been written to the table and holds these values.
+    unsafe fn index_row(&self, tuple: pg_sys::HeapTuple, datums: &mut [Datum], nulls: &mut [bool]) {
+        // SAFETY: as CatalogIndexInsert does it (catalog/indexing.c); FormIndexDatum's work is none, as no index has
+        // expressions, and columns are taken by the numbers that the index holds.
+        unsafe {
+            let indexes = pg_sys::RelationGetIndexList(self.raw);
+            for oid in pgrx::PgList::<Oid>::from_pg(indexes).iter_oid() {
+                let index = pg_sys::index_open(oid, pg_sys::RowExclusiveLock as i32);
+                let info = pg_sys::BuildIndexInfo(index);
+                let numbers = (*info).ii_IndexAttrNumbers;
+                let width = usize::try_from((*info).ii_NumIndexAttrs).unwrap_or(0);
+                let columns =
+                    numbers.iter().take(width).map(|number| usize::try_from(*number - 1).unwrap_or(0));
+                let mut keys: Vec<Datum> =
+                    columns.clone().map(|c| datums.get(c).copied().unwrap_or(Datum::from(0))).collect();
+                let mut absent: Vec<bool> = columns.map(|c| nulls.get(c).copied().unwrap_or(true)).collect();
+                let unique = match (*(*index).rd_index).indisunique {
+                    true => pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES,
+                    false => pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO,
+                };
+                if (*info).ii_ReadyForInserts {
+                    let place = &raw mut (*tuple).t_self;
+                    let (keys, absent) = (keys.as_mut_ptr(), absent.as_mut_ptr());
+                    pg_sys::index_insert(index, keys, absent, place, self.raw, unique, false, info);
+                }
+                pg_sys::index_close(index, pg_sys::RowExclusiveLock as i32);
+            }
+        }
+    }
+
+    /// Locks a row against all other writers until the end of the transaction. False, without waiting, if another
+    /// transaction has it, or it is no longer the newest version.
+    pub fn lock_row(&self, place: Place) -> bool {
+        let mut tuple = pg_sys::HeapTupleData { t_self: place.pointer(), ..Default::default() };
+        let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
+        let mut failure = pg_sys::TM_FailureData::default();
+        // SAFETY: an open table, a place a scan of it gave in this transaction; the pinned buffer is released once
+        // (access/heapam.h).
+        unsafe {
+            let result = pg_sys::heap_lock_tuple(
+                self.raw,
+                &raw mut tuple,
+                pg_sys::GetCurrentCommandId(true),
+                pg_sys::LockTupleMode::LockTupleExclusive,
+                pg_sys::LockWaitPolicy::LockWaitSkip,
+                false,
+                &raw mut buffer,
+                &raw mut failure,
+            );
+            if buffer != pg_sys::InvalidBuffer as pg_sys::Buffer {
+                pg_sys::ReleaseBuffer(buffer);
+            }
+            result == pg_sys::TM_Result::TM_Ok
+        }
+    }
+
+    /// Deletes a row that this transaction has locked.
     pub fn delete(&self, place: Place) {
         let mut pointer = place.pointer();
-        // SAFETY: as for update.
+        // SAFETY: the row is locked by this transaction, so that nothing is waited for (catalog/indexing.h).
         unsafe {
             pg_sys::CatalogTupleDelete(self.raw, &raw mut pointer);
             pg_sys::CommandCounterIncrement();

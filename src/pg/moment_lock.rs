@@ -7,13 +7,11 @@ const OURS: u16 = 0x7455;
 
 pub struct MomentLock {
     tag: pg_sys::LOCKTAG,
-    mode: pg_sys::LOCKMODE,
 }
 
 impl MomentLock {
-    /// Waits for those who hold it, unless they share it like this one, which is a few microseconds each.
-    pub fn take(key: u64, shared: bool) -> Self {
-        let mode = if shared { pg_sys::ShareLock } else { pg_sys::ExclusiveLock } as pg_sys::LOCKMODE;
+    /// Waits for those who hold it, which is a few microseconds each.
+    pub fn take(key: u64) -> Self {
         // SAFETY: reads a static variable (globals.c).
         let database = unsafe { pg_sys::MyDatabaseId };
         let tag = pg_sys::LOCKTAG {
@@ -25,8 +23,8 @@ impl MomentLock {
             locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
         };
         // SAFETY: a lock of the current resource owner, which an error releases with it (storage/lock.h).
-        unsafe { pg_sys::LockAcquire(&raw const tag, mode, false, false) };
-        Self { tag, mode }
+        unsafe { pg_sys::LockAcquire(&raw const tag, pg_sys::ExclusiveLock as i32, false, false) };
+        Self { tag }
     }
 }
 
@@ -35,7 +33,7 @@ impl Drop for MomentLock {
         // An error on its way up releases it at the end of the subtransaction.
         if !std::thread::panicking() {
             // SAFETY: taken in `take` and released once.
-            unsafe { pg_sys::LockRelease(&raw const self.tag, self.mode, false) };
+            unsafe { pg_sys::LockRelease(&raw const self.tag, pg_sys::ExclusiveLock as i32, false) };
         }
     }
 }

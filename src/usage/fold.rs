@@ -52,11 +52,11 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
     let (mut sum, mut closed) = (Amounts::empty(0), BTreeMap::new());
     let mut folded = 0;
     {
-        let _moment = moment(tenant, &meter.name, false);
+        let _moment = moment(tenant, &meter.name);
         let versions = slots.versions();
         // Another transaction that folds leaves it to itself.
         let is_free = |slot| versions.iter().filter(|version| version.slot == slot).count() == 1;
-        let free = |version: &&Version| !version.is_undecided() && is_free(version.slot);
+        let free = |version: &&Version| is_free(version.slot) && slots.lock(version);
         let Some(target) = versions.iter().find(|version| version.slot == FOLDED).filter(free) else {
             return Ok(0);
         };
@@ -72,7 +72,9 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
         let (amounts, over) = target.amounts.at(now, meter.period);
         over.into_iter().for_each(|over| *closed.entry(over.start).or_insert(0) += i128::from(over.amount));
         let all = amounts.and(&sum).map_err(|_| Error::UsageOverflow)?;
-        slots.write(FOLDED, target.place, &all);
+        if slots.write(FOLDED, target.place, &all).is_none() {
+            return Err(Error::UsageTables);
+        }
     }
     for (start, amount) in closed {
         slots.close(start, i64::try_from(amount).map_err(|_| Error::UsageOverflow)?);

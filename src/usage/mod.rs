@@ -79,15 +79,14 @@ pub struct Standing {
     pub reserved: i128,
 }
 
-/// A lock of the tenant's usage of a meter, for as long as it takes to look at slots and to write one's own: those who
-/// write without looking at others' share it, and only wait for those who look or fold.
-fn moment(tenant: &Id, meter: &str, shared: bool) -> MomentLock {
+/// A lock of the tenant's usage of a meter, for as long as it takes to look at all slots and to write one's own.
+fn moment(tenant: &Id, meter: &str) -> MomentLock {
     // FNV-1a (Fowler, Noll, Vo), for all backends alike.
     let bytes = tenant.iter().chain(meter.as_bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     });
-    MomentLock::take(hash, shared)
+    MomentLock::take(hash)
 }
 
 /// Adds to what a tenant has used of a meter, in the present transaction.
@@ -121,6 +120,7 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
                 LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
                 break crossed;
             }
+            Written::Lost => known = None,
             Written::NeedsSlot(slot) => {
                 if !slots.insert(slot, now) {
                     return Ok(Recorded::NoTenant);
@@ -135,6 +135,8 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
 
 enum Written {
     Done(Open<Place>, Vec<Crossed>),
+    /// Another transaction has taken the slot meanwhile, to fold it or with its tenant.
+    Lost,
     /// This backend has no slot of the number yet.
     NeedsSlot(i64),
 }
@@ -151,7 +153,7 @@ fn write_one(
     now: Micros,
 ) -> Result<Written, Error> {
     let limited = !limits.is_empty();
-    let _moment = moment(tenant, &meter.name, !limited);
+    let _moment = limited.then(|| moment(tenant, &meter.name));
     let versions = if limited { slots.versions() } else { Vec::new() };
     let mut open = match own_slot(slots, &versions, limited, known) {
         Ok(open) => open,
@@ -167,13 +169,15 @@ fn write_one(
     if enforce == Enforce::Hard && amount > 0 {
         check(meter, &standings, amount, open.recorded, now)?;
     }
-    if let Some(closed) = closed {
-        slots.close(closed.start, closed.amount);
-    }
     open.recorded = recorded;
     let ahead = room(&standings, recorded).map_or(recorded, |room| open.ahead(room));
     let ahead = if base.plus(ahead).is_ok() { ahead } else { recorded };
-    write(slots, &mut open, ahead)?;
+    if !write(slots, &mut open, ahead)? {
+        return Ok(Written::Lost);
+    }
+    if let Some(closed) = closed {
+        slots.close(closed.start, closed.amount);
+    }
     let crossed = soft::note(tenant, meter, &standings, recorded, now)?;
     Ok(Written::Done(open, crossed))
 }
@@ -216,11 +220,13 @@ fn room(standings: &[Standing], recorded: i64) -> Option<i128> {
     standings.iter().filter_map(left).min().map(|room| room.max(0))
 }
 
-fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<(), Error> {
+/// False if the slot is no longer this transaction's to write.
+fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<bool, Error> {
     let amounts = open.base.plus(amount).map_err(|_| Error::UsageOverflow)?;
-    open.place = slots.write(open.slot, open.place, &amounts);
+    let Some(place) = slots.write(open.slot, open.place, &amounts) else { return Ok(false) };
+    open.place = place;
     open.written = amount;
-    Ok(())
+    Ok(true)
 }
 
 /// How far the limits are used by all slots but the present transaction's, and by what its slot held before it.
@@ -275,11 +281,10 @@ fn settle() {
     for (key, mut open) in LEDGER.with_borrow(Ledger::unsettled) {
         let (tenant, meter) = (&key.0, &*key.1);
         let Some(slots) = Slots::open(tenant, meter, Use::Writing) else { continue };
-        let _moment = moment(tenant, meter, !open.limited);
-        // The tenant may have been deleted since.
-        if slots.versions_of(open.slot).iter().any(|version| version.place == open.place) {
-            let recorded = open.recorded;
-            write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise());
+        let _moment = open.limited.then(|| moment(tenant, meter));
+        let recorded = open.recorded;
+        // This transaction may have deleted the tenant since.
+        if write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
             LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
         }
     }

@@ -99,7 +99,13 @@ impl<'k> Slots<'k> {
         rights::write_as_owner(self.table.oid(), INSERT_SLOT, &row) > 0
     }
 
-    pub fn write(&self, slot: i64, place: Place, amounts: &Amounts) -> Place {
+    /// Locked by this transaction until it ends; false if another has it.
+    pub fn lock(&self, version: &Version) -> bool {
+        !version.is_undecided() && self.table.lock_row(version.place)
+    }
+
+    /// Where the new version is; `None` if another transaction has the slot, or it is gone.
+    pub fn write(&self, slot: i64, place: Place, amounts: &Amounts) -> Option<Place> {
         self.table.update(
             place,
             &[

@@ -1,0 +1,140 @@
+//! How much may have been used while transactions are open: never less than what any outcome of theirs comes to.
+
+use pg_tenancy_unit::usage::bound::{Bound, Version, bound};
+use pg_tenancy_unit::usage::limits::{Limit, Quotas, Until};
+use pg_tenancy_unit::usage::period::Period;
+use pg_tenancy_unit::usage::wording::{Crossed, Exceeded};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn version(slot: i64, amount: i64, written_by: Option<u32>, replaced_by: Option<u32>) -> Version {
+    Version { slot, amount, written_by, replaced_by }
+}
+
+#[test]
+fn committed_slots_add_up() {
+    let versions = [version(1, 5, None, None), version(2, 7, None, None)];
+    assert_eq!(bound(versions), Bound { most: 12, committed: 12 });
+}
+
+#[test]
+fn an_open_addition_counts_and_an_open_subtraction_does_not_yet() {
+    let adds = [version(1, 5, None, Some(9)), version(1, 8, Some(9), None)];
+    assert_eq!(bound(adds), Bound { most: 8, committed: 5 });
+    let takes = [version(1, 5, None, Some(9)), version(1, 2, Some(9), None)];
+    assert_eq!(bound(takes), Bound { most: 5, committed: 5 });
+}
+
+#[test]
+fn folding_counts_nothing_twice_while_it_is_open() {
+    let folds = [
+        version(0, 10, None, Some(9)),
+        version(1, 5, None, Some(9)),
+        version(2, 7, None, Some(9)),
+        version(0, 22, Some(9), None),
+    ];
+    assert_eq!(bound(folds), Bound { most: 22, committed: 22 });
+}
+
+#[test]
+fn of_what_one_transaction_wrote_several_times_the_largest_counts() {
+    let savepoints = [version(1, 0, None, Some(9)), version(1, 8, Some(9), None), version(1, 3, Some(9), None)];
+    assert_eq!(bound(savepoints).most, 8);
+}
+
+#[test]
+fn sums_beyond_bigint_are_no_overflow() {
+    let versions = [version(1, i64::MAX, None, None), version(2, i64::MAX, None, None)];
+    assert_eq!(bound(versions).most, 2 * i128::from(i64::MAX));
+}
+
+proptest! {
+    /// Each open transaction replaces some committed slots; every way in which they may end is tried.
+    #[test]
+    fn no_outcome_exceeds_the_bound_and_one_reaches_it(
+        slots in prop::collection::vec((-20_i64..20, 0_u32..4, -20_i64..20), 0..8),
+    ) {
+        let mut versions = Vec::new();
+        let mut outcomes: BTreeMap<u32, (i64, i64)> = BTreeMap::new();
+        let mut settled = 0;
+        for (slot, (before, writer, after)) in slots.iter().copied().enumerate() {
+            // Writer 0 is nobody.
+            if writer == 0 {
+                versions.push(version(slot as i64, before, None, None));
+                settled += before;
+                continue;
+            }
+            versions.push(version(slot as i64, before, None, Some(writer)));
+            versions.push(version(slot as i64, after, Some(writer), None));
+            let sums = outcomes.entry(writer).or_default();
+            *sums = (sums.0 + before, sums.1 + after);
+        }
+        let sums: Vec<(i64, i64)> = outcomes.into_values().collect();
+        let ends = (0..1_usize << sums.len()).map(|ends| {
+            let chosen = sums.iter().enumerate().map(|(i, sum)| if ends >> i & 1 == 1 { sum.1 } else { sum.0 });
+            settled + chosen.sum::<i64>()
+        });
+        let bound = bound(versions);
+        prop_assert_eq!(ends.max().map(i128::from), Some(bound.most));
+        prop_assert_eq!(bound.committed, i128::from(settled + sums.iter().map(|sum| sum.0).sum::<i64>()));
+    }
+}
+
+fn limit(period: Period, hard: Option<i64>) -> Limit {
+    Limit { period, soft: None, hard }
+}
+
+#[test]
+fn a_tenants_own_quota_stands_before_its_plan_and_that_before_the_default() {
+    let mut quotas = Quotas {
+        own: vec![Until { what: limit(Period::Day, Some(1)), expires: Some(100) }],
+        plan: Some(Until { what: vec![limit(Period::Day, Some(2)), limit(Period::Month, Some(20))], expires: Some(200) }),
+        default_plan: vec![limit(Period::Day, Some(3))],
+    };
+    assert_eq!(quotas.at(99), [limit(Period::Day, Some(1)), limit(Period::Month, Some(20))]);
+    assert_eq!(quotas.at(100), [limit(Period::Day, Some(2)), limit(Period::Month, Some(20))]);
+    assert_eq!(quotas.at(200), [limit(Period::Day, Some(3))]);
+    quotas.plan = None;
+    assert_eq!(quotas.at(99), [limit(Period::Day, Some(1))]);
+}
+
+#[test]
+fn an_exception_without_limits_lifts_the_plans() {
+    let quotas = Quotas {
+        own: vec![Until { what: limit(Period::Day, None), expires: None }],
+        plan: Some(Until { what: vec![limit(Period::Day, Some(2))], expires: None }),
+        default_plan: Vec::new(),
+    };
+    assert_eq!(quotas.at(0), []);
+}
+
+#[test]
+fn messages_say_what_is_used_and_when_it_ends() {
+    let mut exceeded = Exceeded {
+        meter: "api.calls".into(),
+        unit: "calls".into(),
+        period: Period::Month,
+        used: 100,
+        reserved: 0,
+        hard: 100,
+        asked: 2,
+        resets: Some(0),
+    };
+    assert_eq!(
+        exceeded.detail(),
+        "100 of 100 calls are used in this month; 2 more were asked for. The quota resets at 2000-01-01 00:00:00+00."
+    );
+    assert!(exceeded.hint().starts_with("Wait until then"));
+    exceeded.reserved = 3;
+    assert!(exceeded.detail().starts_with("100 of 100 calls are used in this month, 3 of them by transactions"));
+    assert!(exceeded.hint().starts_with("Try again"));
+    let crossed = Crossed {
+        meter: "docs.rows".into(),
+        unit: "rows".into(),
+        period: Period::None,
+        used: 9,
+        soft: 8,
+        hard: Some(10),
+    };
+    assert_eq!(crossed.detail(), "9 rows are used; the soft limit is 8, the hard one 10.");
+}
