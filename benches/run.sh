@@ -96,6 +96,14 @@ compare insert_copy 1.15 'the same table unprotected; both as superuser, since P
     'TRUNCATE bench.insert_ours' "COPY bench.insert_ours FROM '$RUN/rows.copy'" \
     'TRUNCATE bench.insert_plain' "COPY bench.insert_plain FROM '$RUN/rows.copy'"
 
+# A table whose rows and bytes are counted, and one whose are not; both protected.
+if wanted usage_insert usage_insert_1000; then psql -f benches/usage_insert.sql >/dev/null; fi
+compare usage_insert 1.05 'the same protected table, unmetered; one statement' "TRUNCATE bench.usage_metered; $(as_user 1)" "INSERT INTO bench.usage_metered $insert" \
+    "TRUNCATE bench.usage_plain; $(as_user 1)" "INSERT INTO bench.usage_plain $insert"
+many="'$small', 1000, 100)"
+compare usage_insert_1000 1.20 'the same; 1,000 statements of 100 rows in one transaction' "TRUNCATE bench.usage_metered; $(as_user 1)" \
+    "SELECT bench.insert_many('bench.usage_metered', $many" "TRUNCATE bench.usage_plain; $(as_user 1)" "SELECT bench.insert_many('bench.usage_plain', $many"
+
 # One check of a warm call site, by a user who holds all tenants, less an empty call: uuid_ne compares 16 bytes and no more.
 if wanted warm_check; then
     need open_seq

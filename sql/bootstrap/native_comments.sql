@@ -24,3 +24,6 @@ COMMENT ON FUNCTION tenancy.write_metadata(text, text[], uuid[], text[]) IS 'Adm
 COMMENT ON FUNCTION tenancy.read_as_role(text, text) IS 'Administrators only: the first column of what a query gives, executed with the rights of a database role that the caller is a member of, else NULL; the code that runs cannot leave the role';
 COMMENT ON FUNCTION tenancy.execute_as_owner(oid, text) IS 'Administrators only: executes a statement with the rights of the owner of that table';
 COMMENT ON FUNCTION tenancy.read_as_owner(oid, text) IS 'Administrators only: the first column of what a query gives, executed with the rights of the owner of that table';
+COMMENT ON FUNCTION tenancy.measure_table(oid, boolean) IS 'Administrators only: what a metered table itself holds now of each tenant, for the gauges that count it, read without SQL. strict: 22023 for a size that is none, else it is 0';
+COMMENT ON FUNCTION tenancy.usage_differences(text[]) IS 'Administrators only: where these gauges differ from what the tables that feed them hold, by one snapshot of both; own changes are seen';
+COMMENT ON FUNCTION tenancy.correct_usage(uuid, text, bigint) IS 'Administrators only: adds to a tenant''s usage what has happened anyway, whatever the quotas; of a tenant that is gone, nothing';

@@ -9,6 +9,7 @@ mod email;
 mod hook;
 pub(crate) mod identity;
 mod memberships;
+mod metering;
 mod naming;
 mod profiles;
 mod projection;

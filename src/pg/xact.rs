@@ -68,14 +68,10 @@ pub fn backend_number() -> i32 {
     super::compat::backend_number()
 }
 
-/// Raises 25006 where nothing can be written, as a statement that writes does.
-pub fn require_writable(command: &std::ffi::CStr) {
-    // SAFETY: each raises or does nothing; the name is only read (utility.c).
-    unsafe {
-        pg_sys::PreventCommandDuringRecovery(command.as_ptr());
-        pg_sys::PreventCommandIfReadOnly(command.as_ptr());
-        pg_sys::PreventCommandIfParallelMode(command.as_ptr());
-    }
+/// Whether the server replays another's changes, so that nobody can write here.
+pub fn in_recovery() -> bool {
+    // SAFETY: reads shared memory (xlog.c).
+    unsafe { pg_sys::RecoveryInProgress() }
 }
 
 pub fn in_parallel_mode() -> bool {

@@ -118,14 +118,15 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
         }
     }
     let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
+    let mut passed_over = 0;
     let crossed = loop {
         // The lock goes before a slot is inserted: that may wait for whoever deletes the tenant.
-        match write_one(&slots, tenant, meter, amount, enforce, &limits, known, now)? {
+        match write_one(&slots, tenant, meter, amount, enforce, &limits, known, passed_over, now)? {
             Written::Done(open, crossed) => {
                 LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
                 break crossed;
             }
-            Written::Lost => known = None,
+            Written::Lost(slot) => (known, passed_over) = (None, slot),
             Written::NeedsSlot(slot) => {
                 if !slots.insert(slot, now) {
                     return Ok(Recorded::NoTenant);
@@ -140,8 +141,8 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
 
 enum Written {
     Done(Open<Place>, Vec<Crossed>),
-    /// Another transaction has taken the slot meanwhile, to fold it or with its tenant.
-    Lost,
+    /// The slot of this number was taken meanwhile, to fold it or with its tenant.
+    Lost(i64),
     /// This backend has no slot of the number yet.
     NeedsSlot(i64),
 }
@@ -155,12 +156,13 @@ fn write_one(
     enforce: Enforce,
     limits: &[Limit],
     known: Option<Open<Place>>,
+    passed_over: i64,
     now: Micros,
 ) -> Result<Written, Error> {
     let limited = !limits.is_empty();
     let _moment = limited.then(|| moment(tenant, &meter.name));
     let versions = if limited { slots.versions() } else { Vec::new() };
-    let mut open = match own_slot(slots, &versions, limited, known) {
+    let mut open = match own_slot(slots, &versions, limited, known, passed_over) {
         Ok(open) => open,
         Err(number) => return Ok(Written::NeedsSlot(number)),
     };
@@ -179,7 +181,7 @@ fn write_one(
     let ahead = room(&standings, recorded).map_or(recorded, |room| open.ahead(room));
     let ahead = if base.plus(ahead).is_ok() { ahead } else { recorded };
     if !write(slots, &mut open, ahead)? {
-        return Ok(Written::Lost);
+        return Ok(Written::Lost(open.slot));
     }
     if let Some(closed) = closed {
         slots.close(closed.start, closed.amount);
@@ -195,6 +197,7 @@ fn own_slot(
     versions: &[Version],
     all_read: bool,
     known: Option<Open<Place>>,
+    passed_over: i64,
 ) -> Result<Open<Place>, i64> {
     let of = |number: i64| -> Vec<Version> {
         match all_read {
@@ -207,7 +210,7 @@ fn own_slot(
     {
         return Ok(open);
     }
-    for number in Slots::numbers() {
+    for number in Slots::numbers().filter(|number| *number > passed_over) {
         match of(number).as_slice() {
             [] => return Err(number),
             [version] if !version.is_undecided() => {
@@ -298,7 +301,8 @@ fn settle() {
         let _moment = open.limited.then(|| moment(tenant, meter));
         let recorded = open.recorded;
         // This transaction may have deleted the tenant since.
-        if write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
+        let is_there = slots.versions_of(open.slot).iter().any(|version| version.place == open.place);
+        if is_there && write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
             LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
         }
     }
