@@ -7,6 +7,8 @@ source benches/lib.sh
 source benches/load.sh
 # shellcheck source=staged.sh
 source benches/staged.sh
+# shellcheck source=usage_shared.sh
+source benches/usage_shared.sh
 TURNS=15 SECONDS_A_ROW=15 LOAD_TURNS=6 LOAD_SECONDS=3 WARM_SECONDS=3 REVOKES=10 MEMORY_CONNECTIONS=500 STAGED_ROWS=10000000 STAGED_ALONE=30 VARIANTS=('' _10k)
 [[ -z ${QUICK:-} ]] || TURNS=7 SECONDS_A_ROW=1.5 LOAD_TURNS=3 LOAD_SECONDS=1 WARM_SECONDS=2 REVOKES=3 MEMORY_CONNECTIONS=20 STAGED_ROWS=300000 STAGED_ALONE=10 VARIANTS=('')
 
@@ -165,6 +167,7 @@ if wanted revoke; then
 fi
 if wanted memory; then bench_memory; fi
 if wanted staged_lock; then bench_staged; fi
+if wanted usage_shared; then bench_usage_shared; fi
 
 # Tenants that tables name by the host's own number. Late, because from here on the tenants have keys.
 if wanted active_seq_bigint; then need active_seq_bigint; fi

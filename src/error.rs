@@ -64,8 +64,16 @@ pub enum Error {
     NoSuchTenant,
     #[error("permission denied to fold usage")]
     MayNotFold,
+    #[error("cannot execute {0} in a read-only transaction")]
+    ReadOnly(&'static str),
+    #[error("cannot execute {0} during recovery")]
+    InRecovery(&'static str),
     #[error("the tables of usage are missing or of another version")]
     UsageTables,
+    #[error("amount must be positive")]
+    NotPositive,
+    #[error("meter \"{0}\" is a gauge")]
+    CountedGauge(String),
     #[error("size in column \"{column}\" of table \"{table}\" {}", reason.what())]
     BadSize { table: String, column: String, reason: BadSize },
     #[error("{0}")]
@@ -184,17 +192,34 @@ impl From<Error> for ErrorReport {
             ),
             NoSuchTenant => (PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "", ""),
             MayNotFold => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", "Only administrators may."),
+            ReadOnly(_) | InRecovery(_) => (PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION, "", ""),
             UsageTables => (
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "",
                 "ALTER EXTENSION pg_tenancy UPDATE brings them to the version of the library.",
             ),
+            NotPositive => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "",
+                "What was counted stays counted: pass 1 or more.",
+            ),
+            CountedGauge(_) => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "A gauge tells a present amount; requests are counted by counters.",
+                "SELECT name FROM tenancy.meters WHERE kind = 'counter' lists those there are.",
+            ),
             BadSize { reason, .. } => {
                 let code = match reason {
-                    crate::pg::measure::BadSize::TooLarge => PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+                    crate::pg::measure::BadSize::TooLarge => {
+                        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
+                    }
                     _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
                 };
-                (code, "The table's bytes are counted by it.", "It must be a whole number of bytes, 0 or more.")
+                (
+                    code,
+                    "The table's bytes are counted by it.",
+                    "It must be a whole number of bytes, 0 or more.",
+                )
             }
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
             NotATrigger(_) | OtherTrigger(..) => {

@@ -14,6 +14,7 @@ mod naming;
 mod profiles;
 mod projection;
 mod reach;
+mod requests;
 mod require;
 mod rights;
 mod statistics;

@@ -76,8 +76,7 @@ impl Metered {
                 if amount == 0 || (!meter.gauge && (amount < 0 || gauges_only)) {
                     continue;
                 }
-                let amount =
-                    i64::try_from(amount).map_err(|_| Error::UsageOverflow)?;
+                let amount = i64::try_from(amount).map_err(|_| Error::UsageOverflow)?;
                 amounts.push(Amount { tenant, meter, amount });
             }
         }

@@ -39,9 +39,14 @@ enum Kind {
 pub enum Wanted {
     Nothing,
     /// Its columns, or those of them that this other table has too.
-    Row { columns_of: Option<Oid> },
+    Row {
+        columns_of: Option<Oid>,
+    },
     /// A column, or what lies at a path in it.
-    Column { name: String, path: Vec<String> },
+    Column {
+        name: String,
+        path: Vec<String>,
+    },
 }
 
 pub(super) enum Size {
@@ -129,7 +134,8 @@ impl Layout {
     /// `None` if there is no such column that can name tenants. What holds no size is of size 0.
     pub(super) fn of(relation: pg_sys::Relation, tenant_column: &str, wanted: &Wanted) -> Option<Self> {
         let all = attributes(relation);
-        let find = |name: &str| all.iter().find(|(found, _)| found == name.as_bytes()).map(|(_, found)| found);
+        let find =
+            |name: &str| all.iter().find(|(found, _)| found == name.as_bytes()).map(|(_, found)| found);
         let tenant = find(tenant_column)?;
         let kind = match tenant.type_oid {
             pg_sys::UUIDOID => Kind::Uuid,
@@ -141,7 +147,8 @@ impl Layout {
         let size = match wanted {
             Wanted::Nothing => Size::Nothing,
             Wanted::Row { columns_of } => {
-                let shared = columns_of.and_then(super::scan::Table::open).map(|other| attributes(other.raw()));
+                let shared =
+                    columns_of.and_then(super::scan::Table::open).map(|other| attributes(other.raw()));
                 let counts = |name: &[u8]| match &shared {
                     Some(shared) => shared.iter().any(|(found, _)| found == name),
                     None => true,
@@ -231,7 +238,12 @@ impl Layout {
     /// # Safety
     /// Within a guard; the arrays hold a row of this layout.
     #[inline]
-    pub(super) unsafe fn width(&self, values: *const Datum, nulls: *const bool, widths: &[(usize, Width)]) -> i64 {
+    pub(super) unsafe fn width(
+        &self,
+        values: *const Datum,
+        nulls: *const bool,
+        widths: &[(usize, Width)],
+    ) -> i64 {
         let mut sum = 0;
         for (index, width) in widths {
             // SAFETY: the caller's promise, and the column's length in its descriptor.
@@ -258,7 +270,11 @@ impl Layout {
 
     /// # Safety
     /// The arrays hold a row of this layout.
-    pub(super) unsafe fn column_size(&self, values: *const Datum, nulls: *const bool) -> Result<i64, BadSize> {
+    pub(super) unsafe fn column_size(
+        &self,
+        values: *const Datum,
+        nulls: *const bool,
+    ) -> Result<i64, BadSize> {
         let Size::Column { index, number } = &self.size else { return Ok(0) };
         // SAFETY: the caller's promise, and the column's type.
         let value = unsafe {
@@ -290,9 +306,7 @@ fn number(type_oid: Oid, path: &[String]) -> Option<Number> {
         pg_sys::INT4OID if path.is_empty() => Some(Number::Integer),
         pg_sys::INT8OID if path.is_empty() => Some(Number::Bigint),
         pg_sys::NUMERICOID if path.is_empty() => Some(Number::Numeric),
-        pg_sys::JSONBOID if !path.is_empty() => {
-            pgrx::IntoDatum::into_datum(path.to_vec()).map(Number::Jsonb)
-        }
+        pg_sys::JSONBOID if !path.is_empty() => pgrx::IntoDatum::into_datum(path.to_vec()).map(Number::Jsonb),
         _ => None,
     }
 }

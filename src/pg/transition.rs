@@ -112,7 +112,9 @@ impl<'r> Rows<'r> {
         // access/tableam.h, nodeNamedtuplestorescan.c).
         unsafe {
             match &self.source {
-                Source::Transition(state) => unguarded::tuplestore_gettupleslot(*state, true, false, self.slot),
+                Source::Transition(state) => {
+                    unguarded::tuplestore_gettupleslot(*state, true, false, self.slot)
+                }
                 Source::Table { relation, scan } => {
                     let Some(next) = (*(**relation).rd_tableam).scan_getnextslot else { return false };
                     next(*scan, pg_sys::ScanDirection::ForwardScanDirection, self.slot)
@@ -126,8 +128,7 @@ impl<'r> Rows<'r> {
         let slot = self.slot;
         // SAFETY: the slot holds that row, deformed as far as the layout needs; nothing of the context is used after.
         unsafe {
-            let size =
-                self.memory.switch_to(|_| layout.column_size((*slot).tts_values, (*slot).tts_isnull));
+            let size = self.memory.switch_to(|_| layout.column_size((*slot).tts_values, (*slot).tts_isnull));
             self.memory.reset();
             size
         }
@@ -145,7 +146,8 @@ impl<'r> Rows<'r> {
             let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
             let raw = snapshot.raw();
             let none = std::ptr::null_mut();
-            let scan = pg_sys::ffi::pg_guard_ffi_boundary(|| begin(relation, raw, 0, none, none.cast(), flags));
+            let scan =
+                pg_sys::ffi::pg_guard_ffi_boundary(|| begin(relation, raw, 0, none, none.cast(), flags));
             Some(Self::over(Source::Table { relation, scan }, slot))
         }
     }

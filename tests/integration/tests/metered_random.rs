@@ -61,7 +61,10 @@ impl Chooser {
         match self.number(5) {
             0 => "NULL".to_owned(),
             1 => format!("repeat('x', {})", self.number(20_000)),
-            2 => format!("(SELECT string_agg(md5(n::text), '') FROM generate_series(1, {}) n)", self.number(300)),
+            2 => format!(
+                "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, {}) n)",
+                self.number(300)
+            ),
             _ => format!("'{}'", "y".repeat(self.number(40) as usize)),
         }
     }
