@@ -78,3 +78,6 @@ DROP FUNCTION public.count_rows(), public.format(text, text[]), public.split_par
 REVOKE CREATE ON SCHEMA public FROM mallory;
 SELECT tenancy.disable_role('mallory');
 DROP ROLE mallory;
+DELETE FROM tenancy.tenants WHERE slug LIKE 'mhost-%';
+DELETE FROM tenancy.meters WHERE name LIKE 'mh.%';
+DELETE FROM tenancy.permissions WHERE name LIKE 'mh_docs.%';
