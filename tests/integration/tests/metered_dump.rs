@@ -31,10 +31,10 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
     cluster
 });
 
-const USAGE: &str = "SELECT string_agg(concat_ws(' ', tenant_id, meter, amount), ', ' ORDER BY tenant_id, meter)
+const USAGE: &str =
+    "SELECT string_agg(concat_ws(' ', tenant_id, meter, amount), ', ' ORDER BY tenant_id, meter)
     FROM (SELECT tenant_id, meter, sum(total) AS amount FROM tenancy.usage GROUP BY 1, 2) u";
-const DRIFT: &str =
-    "SELECT (SELECT count(*) FROM tenancy.recount_usage('zoo.cages')) + (SELECT count(*) FROM tenancy.recount_usage('parts'))";
+const DRIFT: &str = "SELECT (SELECT count(*) FROM tenancy.recount_usage('zoo.cages')) + (SELECT count(*) FROM tenancy.recount_usage('parts'))";
 
 fn dump(name: &str, options: &[&str]) -> PathBuf {
     let path = CLUSTER.host().join(format!("{name}.dump"));
@@ -85,7 +85,8 @@ fn a_whole_dump_is_counted_once() {
 #[test]
 fn data_alone_is_counted_once_without_triggers_and_else_recounting_mends() {
     let schema = dump("schema", &["--schema-only"]);
-    let (quiet, loud) = (dump("quiet", &["--data-only", "--disable-triggers"]), dump("loud", &["--data-only"]));
+    let (quiet, loud) =
+        (dump("quiet", &["--data-only", "--disable-triggers"]), dump("loud", &["--data-only"]));
     let mut restored = empty("quiet");
     load("quiet", &schema);
     load("quiet", &quiet);
