@@ -68,12 +68,6 @@ pub fn backend_number() -> i32 {
     super::compat::backend_number()
 }
 
-/// Whether the server replays another's changes, so that nobody can write here.
-pub fn in_recovery() -> bool {
-    // SAFETY: reads shared memory (xlog.c).
-    unsafe { pg_sys::RecoveryInProgress() }
-}
-
 pub fn in_parallel_mode() -> bool {
     // SAFETY: reads the nesting count of the current transaction state, which always exists (xact.c).
     unsafe { pg_sys::IsInParallelMode() }
