@@ -79,6 +79,12 @@ pub fn is_read_only() -> bool {
     unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() || pg_sys::IsInParallelMode() }
 }
 
+/// Whether this server replays another's log, or its own.
+pub fn in_recovery() -> bool {
+    // SAFETY: reads shared memory (xlog.c).
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
 /// Whether all statements of this transaction see by one snapshot: REPEATABLE READ and SERIALIZABLE.
 pub fn has_one_snapshot() -> bool {
     // SAFETY: reads a static variable (xact.h: IsolationUsesXactSnapshot).

@@ -73,6 +73,7 @@ TABLE used;
 SELECT * FROM tenancy.recount_usage('mhost.docs');
 DROP TABLE pg_temp.metered_tables;
 DROP FUNCTION pg_temp.measure_table(oid, boolean);
+DROP VIEW used;
 DROP SCHEMA mhost CASCADE;
 DROP FUNCTION public.count_rows(), public.format(text, text[]), public.split_part(text, text, int);
 REVOKE CREATE ON SCHEMA public FROM mallory;
