@@ -7,6 +7,8 @@ source benches/lib.sh
 source benches/load.sh
 # shellcheck source=staged.sh
 source benches/staged.sh
+# shellcheck source=usage_shared.sh
+source benches/usage_shared.sh
 TURNS=15 SECONDS_A_ROW=15 LOAD_TURNS=6 LOAD_SECONDS=3 WARM_SECONDS=3 REVOKES=10 MEMORY_CONNECTIONS=500 STAGED_ROWS=10000000 STAGED_ALONE=30 VARIANTS=('' _10k)
 [[ -z ${QUICK:-} ]] || TURNS=7 SECONDS_A_ROW=1.5 LOAD_TURNS=3 LOAD_SECONDS=1 WARM_SECONDS=2 REVOKES=3 MEMORY_CONNECTIONS=20 STAGED_ROWS=300000 STAGED_ALONE=10 VARIANTS=('')
 
@@ -94,6 +96,14 @@ compare insert_copy 1.15 'the same table unprotected; both as superuser, since P
     'TRUNCATE bench.insert_ours' "COPY bench.insert_ours FROM '$RUN/rows.copy'" \
     'TRUNCATE bench.insert_plain' "COPY bench.insert_plain FROM '$RUN/rows.copy'"
 
+# A table whose rows and bytes are counted, and one whose are not; both protected.
+if wanted usage_insert usage_insert_1000; then psql -f benches/usage_insert.sql >/dev/null; fi
+compare usage_insert 1.05 'the same protected table, unmetered; one statement' "TRUNCATE bench.usage_metered; $(as_user 1)" "INSERT INTO bench.usage_metered $insert" \
+    "TRUNCATE bench.usage_plain; $(as_user 1)" "INSERT INTO bench.usage_plain $insert"
+many="'$small', 1000, 100)"
+compare usage_insert_1000 1.20 'the same; 1,000 statements of 100 rows in one transaction' "TRUNCATE bench.usage_metered; $(as_user 1)" \
+    "SELECT bench.insert_many('bench.usage_metered', $many" "TRUNCATE bench.usage_plain; $(as_user 1)" "SELECT bench.insert_many('bench.usage_plain', $many"
+
 # One check of a warm call site, by a user who holds all tenants, less an empty call: uuid_ne compares 16 bytes and no more.
 if wanted warm_check; then
     need open_seq
@@ -157,6 +167,7 @@ if wanted revoke; then
 fi
 if wanted memory; then bench_memory; fi
 if wanted staged_lock; then bench_staged; fi
+if wanted usage_shared; then bench_usage_shared; fi
 
 # Tenants that tables name by the host's own number. Late, because from here on the tenants have keys.
 if wanted active_seq_bigint; then need active_seq_bigint; fi

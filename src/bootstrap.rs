@@ -30,17 +30,17 @@ extension_sql_file!(
     name = "auto_assignment",
     requires = ["policies", api::email::email_pattern_problem]
 );
-extension_sql_file!(
-    "../sql/bootstrap/usage_policies.sql",
-    name = "usage_policies",
-    requires = ["policies"]
-);
+extension_sql_file!("../sql/bootstrap/usage_policies.sql", name = "usage_policies", requires = ["policies"]);
 extension_sql_file!(
     "../sql/bootstrap/manage_meters.sql",
     name = "manage_meters",
     requires = ["usage_policies"]
 );
-extension_sql_file!("../sql/bootstrap/manage_quotas.sql", name = "manage_quotas", requires = ["manage_meters"]);
+extension_sql_file!(
+    "../sql/bootstrap/manage_quotas.sql",
+    name = "manage_quotas",
+    requires = ["manage_meters"]
+);
 extension_sql_file!("../sql/bootstrap/manage_plans.sql", name = "manage_plans", requires = ["manage_quotas"]);
 extension_sql_file!("../sql/bootstrap/usage_views.sql", name = "usage_views", requires = ["usage_policies"]);
 extension_sql_file!("../sql/bootstrap/usage_report.sql", name = "usage_report", requires = ["usage_views"]);
@@ -150,6 +150,21 @@ extension_sql_file!(
     requires = ["protect_partitions"]
 );
 extension_sql_file!(
+    "../sql/bootstrap/meter_table.sql",
+    name = "meter_table",
+    requires = [
+        "unprotect_table",
+        api::metering::measure_table,
+        api::metering::usage_differences,
+        api::metering::correct_usage
+    ]
+);
+extension_sql_file!(
+    "../sql/bootstrap/metered_partitions.sql",
+    name = "metered_partitions",
+    requires = ["meter_table"]
+);
+extension_sql_file!(
     "../sql/bootstrap/preview_table.sql",
     name = "preview_table",
     requires = [api::rights::read_as_role, "protect_table"]
@@ -252,6 +267,11 @@ extension_sql_file!(
         api::rights::read_as_role,
         api::rights::execute_as_owner,
         api::rights::read_as_owner,
+        api::requests::count_request,
+        api::requests::usage_shared_stats,
+        api::metering::measure_table,
+        api::metering::usage_differences,
+        api::metering::correct_usage,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,
         api::diagnosis::diagnose

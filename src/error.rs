@@ -2,6 +2,7 @@
 //! Messages repeat no claim's value and nothing of another tenant. The management functions, written in
 //! plpgsql, raise by the same table (docs/reference/errors.md).
 
+use crate::pg::measure::BadSize;
 use crate::pg::report;
 use crate::usage::{Crossed, Exceeded};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -63,8 +64,18 @@ pub enum Error {
     NoSuchTenant,
     #[error("permission denied to fold usage")]
     MayNotFold,
+    #[error("cannot execute {0} in a read-only transaction")]
+    ReadOnly(&'static str),
+    #[error("cannot execute {0} during recovery")]
+    InRecovery(&'static str),
     #[error("the tables of usage are missing or of another version")]
     UsageTables,
+    #[error("amount must be positive")]
+    NotPositive,
+    #[error("meter \"{0}\" is a gauge")]
+    CountedGauge(String),
+    #[error("size in column \"{column}\" of table \"{table}\" {}", reason.what())]
+    BadSize { table: String, column: String, reason: BadSize },
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -181,11 +192,35 @@ impl From<Error> for ErrorReport {
             ),
             NoSuchTenant => (PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "", ""),
             MayNotFold => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", "Only administrators may."),
+            ReadOnly(_) | InRecovery(_) => (PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION, "", ""),
             UsageTables => (
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "",
                 "ALTER EXTENSION pg_tenancy UPDATE brings them to the version of the library.",
             ),
+            NotPositive => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "",
+                "What was counted stays counted: pass 1 or more.",
+            ),
+            CountedGauge(_) => (
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "A gauge tells a present amount; requests are counted by counters.",
+                "SELECT name FROM tenancy.meters WHERE kind = 'counter' lists those there are.",
+            ),
+            BadSize { reason, .. } => {
+                let code = match reason {
+                    crate::pg::measure::BadSize::TooLarge => {
+                        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
+                    }
+                    _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                };
+                (
+                    code,
+                    "The table's bytes are counted by it.",
+                    "It must be a whole number of bytes, 0 or more.",
+                )
+            }
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
             NotATrigger(_) | OtherTrigger(..) => {
                 (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", "")

@@ -7,6 +7,7 @@ mod cache;
 mod claims;
 mod email;
 mod error;
+mod metering;
 mod pg;
 #[cfg(test)]
 pub mod pg_test;

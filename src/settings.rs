@@ -28,6 +28,8 @@ pub static CLAIMS_MAX_TENANTS: Number = Number::new(50);
 pub static CLAIMS_SYNC_LIMIT: Number = Number::new(1000);
 pub static CACHE_SIZE: Number = Number::new(4096);
 pub static INDEX_MAX_SET: Number = Number::new(500);
+pub static USAGE_SHARED_ENTRIES: Number = Number::new(8192);
+pub static USAGE_FLUSH_INTERVAL: Number = Number::new(1000);
 static CLAIMS_SCOPE: Number = Number::new(0);
 static AUTHORITY: Number = Number::new(0);
 static SUBJECT_FORMAT: Number = Number::new(0);
@@ -228,6 +230,19 @@ pub fn define() {
         c"tenancy.token_user_permissions",
         c"Whether custom_access_token_hook also lists permissions in the claim user_permissions at the top level.",
         Who::Superuser,
+    );
+    USAGE_SHARED_ENTRIES.define(
+        c"tenancy.usage_shared_entries",
+        c"How many tenants and meters count_request() can count in shared memory; read when the server starts.",
+        (16, 10_000_000),
+        Who::ServerStart,
+        false,
+    );
+    USAGE_FLUSH_INTERVAL.define_time(
+        c"tenancy.usage_flush_interval",
+        c"How often what count_request() counted in shared memory is written to tables.",
+        (10, 3_600_000),
+        Who::Server,
     );
     OWN_CLAIMS_SETTING.define(
         c"tenancy.own_claims_setting",

@@ -9,7 +9,7 @@ DECLARE
     policy_functions text[] := ARRAY['current_user_id', 'current_tenant_id', 'current_tenant_key', 'tenant_ids',
         'tenant_ids_with', 'tenant_ids_with_any', 'tenant_ids_with_all', 'tenant_ids_or_all', 'active_tenant_or_all', 'is_member', 'is_member_or_operator', 'is_active_or_operator', 'can_see_tenant', 'has_role', 'has_tenant_role', 'has_permission', 'has_permission_by_name',
         'has_any_permission', 'has_all_permissions', 'operator_access', 'claims', 'claim', 'aal', 'current_actor',
-        'require_permission', 'diagnose', 'is_administrator', 'keep_tenant', 'copy_tenant', 'storage_tenant',
+        'require_permission', 'diagnose', 'is_administrator', 'keep_tenant', 'count_rows', 'copy_tenant', 'storage_tenant',
         'check_quota', 'remaining'];
 BEGIN
     FOR g IN SELECT DISTINCT p.oid::regprocedure AS name, a.grantee

@@ -134,7 +134,11 @@ BEGIN
         CONTINUE WHEN EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = item.relation);
         PERFORM tenancy.cover_relation(item.table_id, item.relation);
     END LOOP;
-EXCEPTION WHEN OTHERS THEN
+    PERFORM tenancy.cover_metered();
+EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+    -- Tried again, it finds its locks free.
+    RAISE;
+WHEN OTHERS THEN
     RAISE WARNING 'pg_tenancy could not look for new partitions and children of protected tables: %', SQLERRM;
 END
 $$;
@@ -161,7 +165,11 @@ BEGIN
         RAISE WARNING 'table %: its tenant column is gone, so nobody reaches its rows', relation USING
             HINT = 'Call tenancy.protect_table() with another column, or tenancy.unprotect_table().';
     END LOOP;
-EXCEPTION WHEN OTHERS THEN
+    PERFORM tenancy.forget_metered(ARRAY(SELECT d.objid FROM pg_event_trigger_dropped_objects() d WHERE d.classid = 'pg_class'::regclass));
+EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+    -- Tried again, it finds its locks free.
+    RAISE;
+WHEN OTHERS THEN
     RAISE WARNING 'pg_tenancy could not look after what was dropped: %', SQLERRM;
 END
 $$;

@@ -105,6 +105,10 @@ BEGIN
             DETAIL = format('Protected with backfill_from: %s.', takers),
             HINT = 'Unprotect these first, or protect them again without backfill_from.';
     END IF;
+    IF EXISTS (SELECT FROM tenancy.metered_tables m WHERE m.root_id = root) THEN
+        RAISE EXCEPTION 'cannot unprotect %: its rows are counted for their tenants', root USING ERRCODE = '55000',
+            HINT = format('SELECT tenancy.unmeter_table(%L); first.', root::text);
+    END IF;
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', root);
     all_covered := ARRAY(SELECT p FROM tenancy.protected_tables p JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
                           ORDER BY c.depth, p.table_id::text COLLATE "C");
@@ -126,4 +130,4 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child; 2BP01 others take their tenant from it';
+COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child; 2BP01 others take their tenant from it; 55000 it is metered';

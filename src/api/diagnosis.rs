@@ -36,6 +36,9 @@ fn diagnose()
     about_tenant(&identity, &mut findings);
     about_grants(&identity, &mut findings);
     about_policies(&identity, &mut findings);
+    for (finding, hint) in super::requests::findings() {
+        say(&mut findings, "usage", finding, hint);
+    }
     TableIterator::new(findings)
 }
 

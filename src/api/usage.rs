@@ -25,6 +25,16 @@ pub fn raise(error: Error) -> Reply {
     Reply::Null
 }
 
+/// As every statement that writes.
+fn require_writable(command: &'static str) {
+    if xact::in_recovery() {
+        Error::InRecovery(command).raise();
+    }
+    if xact::is_read_only() {
+        Error::ReadOnly(command).raise();
+    }
+}
+
 /// The argument as a name, as much of it as any has.
 fn name(call: &Call, index: usize) -> Option<String> {
     call.name(index).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
@@ -32,7 +42,7 @@ fn name(call: &Call, index: usize) -> Option<String> {
 
 /// (meter, amount, tenant).
 fn record_usage(call: &mut Call) -> Reply {
-    xact::require_writable(c"record_usage()");
+    require_writable("record_usage()");
     match record(call) {
         Ok(()) => Reply::Datum(Datum::from(0)),
         Err(error) => raise(error),
@@ -100,7 +110,7 @@ fn remaining(call: &mut Call) -> Reply {
 
 /// Brings together what backends have written apart. For administrators.
 fn fold_usage(_call: &mut Call) -> Reply {
-    xact::require_writable(c"fold_usage()");
+    require_writable("fold_usage()");
     if !super::administration::caller_administers() {
         Error::MayNotFold.raise();
     }

@@ -93,7 +93,7 @@ pub fn nothing(_call: &Call) -> Option<Reply> {
 /// # Safety
 /// `varlena` is valid.
 #[inline]
-unsafe fn is_plain(varlena: *const pg_sys::varlena) -> bool {
+pub(super) unsafe fn is_plain(varlena: *const pg_sys::varlena) -> bool {
     // SAFETY: the caller's promise; both look at the first header bytes.
     unsafe { !pgrx::varatt_is_4b_c(varlena) && !pgrx::varatt_is_1b_e(varlena) }
 }

@@ -59,3 +59,41 @@ pub unsafe fn equal(one: Option<Datum>, other: Option<Datum>) -> bool {
         _ => false,
     }
 }
+
+/// A numeric as text.
+///
+/// # Safety
+/// `value` is a non-null datum of type numeric.
+pub(super) unsafe fn numeric_text(value: Datum) -> String {
+    // SAFETY: the caller's promise; the output function gives a palloc'd C string, which is freed at once: there may be
+    // millions.
+    unsafe {
+        let Some(text) = pgrx::direct_function_call_as_datum(pg_sys::numeric_out, &[Some(value)]) else {
+            return String::new();
+        };
+        let copy = CStr::from_ptr(text.cast_mut_ptr()).to_string_lossy().into_owned();
+        pg_sys::pfree(text.cast_mut_ptr());
+        copy
+    }
+}
+
+/// The number at a path, as text: `None` if nothing is there, or JSON null; `Some(None)` if it is no number.
+///
+/// # Safety
+/// `value` is a non-null datum of type jsonb, `path` one of type text[].
+pub(super) unsafe fn number_at(value: Datum, path: Datum) -> Option<Option<String>> {
+    // SAFETY: the caller's promise; each function is called with the arguments it declares.
+    unsafe {
+        let found =
+            pgrx::direct_function_call_as_datum(pg_sys::jsonb_extract_path, &[Some(value), Some(path)])?;
+        let kind = pgrx::direct_function_call_as_datum(pg_sys::jsonb_typeof, &[Some(found)])?;
+        match super::function::text_bytes(kind) {
+            b"null" => None,
+            b"number" => {
+                let number = pgrx::direct_function_call_as_datum(pg_sys::jsonb_numeric, &[Some(found)])?;
+                Some(Some(numeric_text(number)))
+            }
+            _ => Some(None),
+        }
+    }
+}

@@ -159,7 +159,7 @@ impl KeyedTable {
     }
 
     /// Writes a new version of a row, and says where it is; the command sees it from now on. `None`, without waiting, if
-    /// another transaction is writing it, or it is not the newest version.
+    /// another transaction is writing it, or has. The place must be one that a scan in this command has given.
     pub fn update(&self, place: Place, values: &[Value]) -> Option<Place> {
         let mut datums: Vec<Datum> = values.iter().map(Value::datum).collect();
         datums.resize(self.width(), Datum::from(0));

@@ -104,6 +104,16 @@ impl Drop for Acting {
     }
 }
 
+pub fn database_exists(database: u32) -> bool {
+    // SAFETY: a syscache lookup by database id.
+    unsafe {
+        let (cache, id) =
+            (pg_sys::SysCacheIdentifier::DATABASEOID as i32, pg_sys::Datum::from(Oid::from(database)));
+        let none = pg_sys::Datum::from(0);
+        pg_sys::SearchSysCacheExists(cache, id, none, none, none)
+    }
+}
+
 /// The role's name, for messages to its own session.
 pub fn name(role: Oid) -> String {
     // SAFETY: with noerr it gives null or a palloc'd C string.

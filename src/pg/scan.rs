@@ -133,9 +133,20 @@ impl Table {
         (!raw.is_null()).then(|| Self { raw })
     }
 
+    pub(super) fn raw(&self) -> pg_sys::Relation {
+        self.raw
+    }
+
     pub fn oid(&self) -> Oid {
         // SAFETY: `raw` is an open relation for as long as self lives.
         unsafe { (*self.raw).rd_id }
+    }
+
+    /// Its name, without its schema.
+    pub fn name(&self) -> String {
+        // SAFETY: an open relation has a row of pg_class, whose relname ends with NUL.
+        let name = unsafe { CStr::from_ptr((*(*self.raw).rd_rel).relname.data.as_ptr()) };
+        name.to_string_lossy().into_owned()
     }
 
     /// How many rows there may be, by the room they take.
@@ -316,6 +327,18 @@ impl Row {
 
     pub fn timestamp(&self, column: Column) -> Option<i64> {
         self.datum(column).map(|datum| datum.value() as i64)
+    }
+
+    pub fn bigint(&self, column: Column) -> Option<i64> {
+        self.datum(column).map(|datum| datum.value() as i64)
+    }
+
+    /// A member of a jsonb object, if it is a string.
+    pub fn member(&self, column: Column, name: &str) -> Option<String> {
+        // SAFETY: the column was found with type jsonb.
+        let text = unsafe { super::jsonb::text(self.datum(column)?)? };
+        let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+        value.get(name)?.as_str().map(str::to_owned)
     }
 
     pub fn text(&self, column: Column) -> Option<&str> {

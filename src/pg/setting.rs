@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 pub enum Who {
     Anybody,
     Superuser,
+    /// Whoever writes the server's configuration: it is read again at SIGHUP.
+    Server,
+    /// The same, and it is read when the server starts.
+    ServerStart,
 }
 
 // Listeners see only that something changes: the hook runs before the variable does.
@@ -135,8 +139,29 @@ impl Number {
         who: Who,
         kilobytes: bool,
     ) {
+        self.define_in(if kilobytes { pg_sys::GUC_UNIT_KB } else { 0 }, name, about, range, who);
+    }
+
+    /// As milliseconds, unless another unit of time is written with it.
+    pub fn define_time(
+        &'static self,
+        name: &'static CStr,
+        about: &'static CStr,
+        range: (i32, i32),
+        who: Who,
+    ) {
+        self.define_in(pg_sys::GUC_UNIT_MS, name, about, range, who);
+    }
+
+    fn define_in(
+        &'static self,
+        unit: u32,
+        name: &'static CStr,
+        about: &'static CStr,
+        range: (i32, i32),
+        who: Who,
+    ) {
         let boot = self.get();
-        let flags = if kilobytes { pg_sys::GUC_UNIT_KB as c_int } else { 0 };
         // SAFETY: all pointers are static; the variable is only ever written by guc.c.
         unsafe {
             pg_sys::DefineCustomIntVariable(
@@ -148,7 +173,7 @@ impl Number {
                 range.0,
                 range.1,
                 context(who),
-                flags,
+                unit as c_int,
                 None,
                 Some(number_assigned),
                 None,
@@ -246,6 +271,9 @@ fn context(who: Who) -> pg_sys::GucContext::Type {
     match who {
         Who::Anybody => pg_sys::GucContext::PGC_USERSET,
         Who::Superuser => pg_sys::GucContext::PGC_SUSET,
+        // Too late in a process of a server that did not preload the library: there it has no effect.
+        Who::ServerStart if super::shmem::at_server_start() => pg_sys::GucContext::PGC_POSTMASTER,
+        Who::Server | Who::ServerStart => pg_sys::GucContext::PGC_SIGHUP,
     }
 }
 

@@ -17,6 +17,13 @@ impl CatalogSnapshot {
         Self { raw }
     }
 
+    /// The newest too, for what is no catalog: what this transaction's earlier commands did is seen. Not in parallel workers.
+    pub fn latest() -> Self {
+        // SAFETY: RegisterSnapshot copies the static snapshot and keeps the copy for the current resource owner.
+        let raw = unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) };
+        Self { raw }
+    }
+
     pub(super) fn raw(&self) -> pg_sys::Snapshot {
         self.raw
     }
@@ -26,7 +33,7 @@ impl Drop for CatalogSnapshot {
     fn drop(&mut self) {
         // An error on its way up releases the snapshot with its resource owner.
         if !std::thread::panicking() {
-            // SAFETY: registered in `take` with the same resource owner, and only once.
+            // SAFETY: registered by its constructor with the same resource owner, and only once.
             unsafe { pg_sys::UnregisterSnapshot(self.raw) }
         }
     }

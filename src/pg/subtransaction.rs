@@ -10,6 +10,8 @@ pub struct Failure {
     pub message: String,
 }
 
+const QUERY_CANCELED: &str = "57014";
+
 /// Runs `work` in a subtransaction of its own: if it raises, what it did is undone and the error is the answer. To be
 /// cancelled, or to run out of time, is nobody's failure and ends the statement, as it would in plpgsql.
 pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
@@ -35,20 +37,22 @@ pub fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
                 pg_sys::MemoryContextSwitchTo(context);
                 pg_sys::RollbackAndReleaseCurrentSubTransaction();
                 restore();
-                let (code, message) = match &error {
-                    CaughtError::PostgresError(report)
-                    | CaughtError::ErrorReport(report)
-                    | CaughtError::RustPanic { ereport: report, .. } => {
-                        (report.sql_error_code(), report.message().to_owned())
-                    }
-                };
-                if code == pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
+                let failure = failure(&error);
+                if failure.code == QUERY_CANCELED {
                     error.rethrow();
                 }
-                Err(Failure { code: sqlstate(code), message })
+                Err(failure)
             })
             .execute()
     }
+}
+
+/// What an error says of itself.
+pub(super) fn failure(error: &CaughtError) -> Failure {
+    let (CaughtError::PostgresError(report)
+    | CaughtError::ErrorReport(report)
+    | CaughtError::RustPanic { ereport: report, .. }) = error;
+    Failure { code: sqlstate(report.sql_error_code()), message: report.message().to_owned() }
 }
 
 /// The five characters.

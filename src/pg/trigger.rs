@@ -32,6 +32,21 @@ impl Call<'_> {
 }
 
 impl<'c> Trigger<'c> {
+    pub(super) fn data(&self) -> &'c pg_sys::TriggerData {
+        self.data
+    }
+
+    /// The trigger's own name.
+    pub fn name(&self) -> &'c CStr {
+        // SAFETY: a trigger has a name, which lives as long as its definition.
+        unsafe { CStr::from_ptr((*self.data.tg_trigger).tgname) }
+    }
+
+    /// BEFORE … FOR EACH STATEMENT.
+    pub fn is_before_statement(&self) -> bool {
+        !self.is_per_row() && self.is_when(pg_sys::TRIGGER_EVENT_BEFORE)
+    }
+
     pub fn event(&self) -> Event {
         match self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
             pg_sys::TRIGGER_EVENT_INSERT => Event::Insert,
@@ -80,6 +95,11 @@ impl<'c> Trigger<'c> {
     /// AFTER … FOR EACH STATEMENT.
     pub fn is_after_statement(&self) -> bool {
         !self.is_per_row() && self.is_when(pg_sys::TRIGGER_EVENT_AFTER)
+    }
+
+    /// AFTER UPDATE … FOR EACH ROW.
+    pub fn is_after_update_of_row(&self) -> bool {
+        self.is_per_row() && self.is_when(pg_sys::TRIGGER_EVENT_AFTER) && self.event() == Event::Update
     }
 
     fn is_per_row(&self) -> bool {

@@ -25,6 +25,11 @@ pub fn unix_micros(postgres_micros: i64) -> i64 {
     postgres_micros.saturating_add(POSTGRES_EPOCH)
 }
 
+/// And back.
+pub fn postgres_micros(unix_micros: i64) -> i64 {
+    unix_micros.saturating_sub(POSTGRES_EPOCH)
+}
+
 /// Whether a transaction is in progress: neither starting, nor ending, nor none.
 pub fn in_transaction() -> bool {
     unguarded::IsTransactionState()
@@ -63,16 +68,6 @@ pub fn backend_number() -> i32 {
     super::compat::backend_number()
 }
 
-/// Raises 25006 where nothing can be written, as a statement that writes does.
-pub fn require_writable(command: &std::ffi::CStr) {
-    // SAFETY: each raises or does nothing; the name is only read (utility.c).
-    unsafe {
-        pg_sys::PreventCommandDuringRecovery(command.as_ptr());
-        pg_sys::PreventCommandIfReadOnly(command.as_ptr());
-        pg_sys::PreventCommandIfParallelMode(command.as_ptr());
-    }
-}
-
 pub fn in_parallel_mode() -> bool {
     // SAFETY: reads the nesting count of the current transaction state, which always exists (xact.c).
     unsafe { pg_sys::IsInParallelMode() }
@@ -82,6 +77,12 @@ pub fn in_parallel_mode() -> bool {
 pub fn is_read_only() -> bool {
     // SAFETY: reads static variables (xact.c, xlogrecovery.c).
     unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() || pg_sys::IsInParallelMode() }
+}
+
+/// Whether this server replays another's log, or its own.
+pub fn in_recovery() -> bool {
+    // SAFETY: reads shared memory (xlog.c).
+    unsafe { pg_sys::RecoveryInProgress() }
 }
 
 /// Whether all statements of this transaction see by one snapshot: REPEATABLE READ and SERIALIZABLE.

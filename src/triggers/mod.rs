@@ -1,4 +1,5 @@
-//! Trigger functions written in Rust. They are declared in sql/bootstrap/sync_claims.sql.
+//! Trigger functions written in Rust. They are declared in sql/bootstrap, in sync_claims.sql and meter_table.sql.
 
 mod claims;
+mod metered;
 mod profile;

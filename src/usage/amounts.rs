@@ -24,10 +24,6 @@ pub struct Closed {
 }
 
 impl Amounts {
-    pub fn empty(hour_start: Micros) -> Self {
-        Self { hour_start, ..Self::default() }
-    }
-
     /// What was recorded in the period that `moment` lies in. A slot that was written later than that, by a clock that is
     /// ahead of ours, counts in full.
     pub fn within(&self, period: Period, moment: Micros) -> i64 {

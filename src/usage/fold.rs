@@ -1,9 +1,9 @@
 //! Bringing slots together: what many backends have written becomes one row.
 
-use super::amounts::Amounts;
+use super::amounts::Closed;
 use super::period::Micros;
 use super::quotas::Meter;
-use super::slots::{FOLDED, Slots, Version};
+use super::slots::{FOLDED, Slots};
 use super::{let_go, moment, quotas};
 use crate::cache;
 use crate::error::Error;
@@ -49,32 +49,38 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
     if !slots.versions().iter().any(|version| version.slot == FOLDED) && !slots.insert(FOLDED, now) {
         return Ok(0);
     }
-    let (mut sum, mut closed) = (Amounts::empty(0), BTreeMap::new());
-    let mut folded = 0;
+    let mut closed = BTreeMap::new();
+    let folded;
     {
         let _moment = moment(tenant, &meter.name);
         let versions = slots.versions();
         // Another transaction that folds leaves it to itself.
         let is_free = |slot| versions.iter().filter(|version| version.slot == slot).count() == 1;
-        let free = |version: &&Version| is_free(version.slot) && slots.lock(version);
-        let Some(target) = versions.iter().find(|version| version.slot == FOLDED).filter(free) else {
+        let Some(target) = versions.iter().find(|version| version.slot == FOLDED && is_free(FOLDED)) else {
             return Ok(0);
         };
-        for version in versions.iter().filter(|version| version.slot != FOLDED).filter(free) {
-            let (amounts, over) = version.amounts.at(now, meter.period);
-            let Ok(more) = sum.and(&amounts) else { continue };
-            sum = more;
-            slots.delete(version.place);
+        let (mut all, over) = target.amounts.at(now, meter.period);
+        let mut close = |over: Option<Closed>| {
             over.into_iter()
                 .for_each(|over| *closed.entry(over.start).or_insert(0_i128) += i128::from(over.amount));
-            folded += 1;
+        };
+        close(over);
+        let mut gone = Vec::new();
+        for version in versions.iter().filter(|version| version.slot != FOLDED && is_free(version.slot)) {
+            let (amounts, over) = version.amounts.at(now, meter.period);
+            let Ok(more) = all.and(&amounts) else { continue };
+            if slots.lock(version) {
+                all = more;
+                close(over);
+                gone.push(version.place);
+            }
         }
-        let (amounts, over) = target.amounts.at(now, meter.period);
-        over.into_iter().for_each(|over| *closed.entry(over.start).or_insert(0) += i128::from(over.amount));
-        let all = amounts.and(&sum).map_err(|_| Error::UsageOverflow)?;
-        if slots.write(FOLDED, target.place, &all).is_none() {
-            return Err(Error::UsageTables);
+        // Another transaction that folds leaves it to itself.
+        if gone.is_empty() || slots.write(FOLDED, target.place, &all).is_none() {
+            return Ok(0);
         }
+        folded = i64::try_from(gone.len()).unwrap_or(0);
+        gone.into_iter().for_each(|place| slots.delete(place));
     }
     for (start, amount) in closed {
         slots.close(start, i64::try_from(amount).map_err(|_| Error::UsageOverflow)?);

@@ -56,6 +56,12 @@ pub struct Ledger<K, P> {
     entries: BTreeMap<K, Vec<Level<P>>>,
 }
 
+impl<K: Ord + Clone, P: Copy> Default for Ledger<K, P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<K: Ord + Clone, P: Copy> Ledger<K, P> {
     pub const fn new() -> Self {
         Self { entries: BTreeMap::new() }

@@ -2,13 +2,17 @@
 
 pub mod amounts;
 pub mod bound;
+mod flush;
 pub mod fold;
 pub mod ledger;
 pub mod limits;
 pub mod period;
 mod quotas;
+mod seats;
+pub mod shared;
 mod slots;
 mod soft;
+mod table;
 pub mod wording;
 
 use crate::error::Error;
@@ -23,7 +27,7 @@ use slots::{Slots, Version};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-pub use quotas::{Meter, meter};
+pub use quotas::{Meter, has_counters, meter};
 pub use wording::{Crossed, Exceeded};
 
 /// Whose usage of what.
@@ -35,6 +39,7 @@ thread_local! {
 
 /// Called once when the library loads.
 pub fn start() {
+    shared::start();
     xact::on_moment(|moment| match moment {
         Moment::PreCommit => settle(),
         Moment::Prepared | Moment::Committed | Moment::Aborted => {
@@ -113,14 +118,15 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
         }
     }
     let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
+    let mut passed_over = 0;
     let crossed = loop {
         // The lock goes before a slot is inserted: that may wait for whoever deletes the tenant.
-        match write_one(&slots, tenant, meter, amount, enforce, &limits, known, now)? {
+        match write_one(&slots, tenant, meter, amount, enforce, &limits, known, passed_over, now)? {
             Written::Done(open, crossed) => {
                 LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
                 break crossed;
             }
-            Written::Lost => known = None,
+            Written::Lost(slot) => (known, passed_over) = (None, slot),
             Written::NeedsSlot(slot) => {
                 if !slots.insert(slot, now) {
                     return Ok(Recorded::NoTenant);
@@ -135,8 +141,8 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
 
 enum Written {
     Done(Open<Place>, Vec<Crossed>),
-    /// Another transaction has taken the slot meanwhile, to fold it or with its tenant.
-    Lost,
+    /// The slot of this number was taken meanwhile, to fold it or with its tenant.
+    Lost(i64),
     /// This backend has no slot of the number yet.
     NeedsSlot(i64),
 }
@@ -150,12 +156,13 @@ fn write_one(
     enforce: Enforce,
     limits: &[Limit],
     known: Option<Open<Place>>,
+    passed_over: i64,
     now: Micros,
 ) -> Result<Written, Error> {
     let limited = !limits.is_empty();
     let _moment = limited.then(|| moment(tenant, &meter.name));
     let versions = if limited { slots.versions() } else { Vec::new() };
-    let mut open = match own_slot(slots, &versions, limited, known) {
+    let mut open = match own_slot(slots, &versions, limited, known, passed_over) {
         Ok(open) => open,
         Err(number) => return Ok(Written::NeedsSlot(number)),
     };
@@ -165,7 +172,8 @@ fn write_one(
     let (base, closed) = open.base.at(now, meter.period);
     open.base = base;
     base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
-    let standings = standings(&versions, &open, limits, now);
+    let counted = if limited { shared::pending(tenant, &meter.name) } else { 0 };
+    let standings = standings(&versions, &open, limits, counted, now);
     if enforce == Enforce::Hard && amount > 0 {
         check(meter, &standings, amount, open.recorded, now)?;
     }
@@ -173,7 +181,7 @@ fn write_one(
     let ahead = room(&standings, recorded).map_or(recorded, |room| open.ahead(room));
     let ahead = if base.plus(ahead).is_ok() { ahead } else { recorded };
     if !write(slots, &mut open, ahead)? {
-        return Ok(Written::Lost);
+        return Ok(Written::Lost(open.slot));
     }
     if let Some(closed) = closed {
         slots.close(closed.start, closed.amount);
@@ -189,6 +197,7 @@ fn own_slot(
     versions: &[Version],
     all_read: bool,
     known: Option<Open<Place>>,
+    passed_over: i64,
 ) -> Result<Open<Place>, i64> {
     let of = |number: i64| -> Vec<Version> {
         match all_read {
@@ -201,7 +210,7 @@ fn own_slot(
     {
         return Ok(open);
     }
-    for number in Slots::numbers() {
+    for number in Slots::numbers().filter(|number| *number > passed_over) {
         match of(number).as_slice() {
             [] => return Err(number),
             [version] if !version.is_undecided() => {
@@ -229,10 +238,18 @@ fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<bool, Err
     Ok(true)
 }
 
-/// How far the limits are used by all slots but the present transaction's, and by what its slot held before it.
-fn standings(versions: &[Version], open: &Open<Place>, limits: &[Limit], now: Micros) -> Vec<Standing> {
+/// How far the limits are used by all slots but the present transaction's, by what its slot held before it, and by what
+/// is counted in shared memory.
+fn standings(
+    versions: &[Version],
+    open: &Open<Place>,
+    limits: &[Limit],
+    counted: i64,
+    now: Micros,
+) -> Vec<Standing> {
     let others = || versions.iter().filter(|version| version.slot != open.slot);
-    limits.iter().map(|limit| standing(limit, others(), open.base.within(limit.period, now), now)).collect()
+    let mine = |limit: &Limit| open.base.within(limit.period, now).saturating_add(counted);
+    limits.iter().map(|limit| standing(limit, others(), mine(limit), now)).collect()
 }
 
 fn standing<'v>(
@@ -284,7 +301,8 @@ fn settle() {
         let _moment = open.limited.then(|| moment(tenant, meter));
         let recorded = open.recorded;
         // This transaction may have deleted the tenant since.
-        if write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
+        let is_there = slots.versions_of(open.slot).iter().any(|version| version.place == open.place);
+        if is_there && write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
             LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
         }
     }
@@ -309,8 +327,9 @@ pub fn standing_of(tenant: &Id, meter: &Meter) -> Vec<Standing> {
     let ahead = LEDGER
         .with_borrow(|ledger| ledger.get(&(*tenant, Rc::clone(&meter.name))))
         .map_or(0, |open| i128::from(open.recorded) - i128::from(open.written));
+    let counted = shared::pending(tenant, &meter.name);
     let with_mine = |limit: &Limit| {
-        let mut standing = standing(limit, versions.iter(), 0, now);
+        let mut standing = standing(limit, versions.iter(), counted, now);
         standing.used += ahead;
         standing
     };

@@ -95,6 +95,18 @@ pub fn meter(name: &str) -> Option<Meter> {
     )
 }
 
+/// Whether anything is counted at all.
+pub fn has_counters() -> bool {
+    let Some(table) = open(c"meters", None, 4) else { return false };
+    let snapshot = CatalogSnapshot::take(table.oid());
+    let mut found = false;
+    table.scan(&Seen::By(&snapshot), &[], |row| {
+        found = row.text(3).is_some_and(|kind| kind == "counter");
+        !found
+    });
+    found
+}
+
 fn read_meter(name: &str) -> Option<Meter> {
     let table = open(c"meters", Some(c"meters_pkey"), 4)?;
     let snapshot = CatalogSnapshot::take(table.oid());

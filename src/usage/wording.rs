@@ -36,11 +36,11 @@ impl Exceeded {
             reserved => format!(", {reserved} of them by transactions that have not ended"),
         };
         let resets = match self.resets {
-            Some(moment) => format!(" The quota resets at {}.", super::period::utc(moment)),
+            Some(moment) => format!(" It resets at {}.", super::period::utc(moment)),
             None => String::new(),
         };
         format!(
-            "{used} of {hard} {unit} are used{}{open}; {asked} more were asked for.{resets}",
+            "{used} of {hard} {unit} are used{}{open}; {asked} more would exceed the quota.{resets}",
             of(self.period)
         )
     }

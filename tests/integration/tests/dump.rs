@@ -197,7 +197,8 @@ fn assert_restored(database: &str, triggers_as_before: bool) {
         [&mut origin, &mut restored].map(|session| defences(session).into_iter().filter(keep).collect());
     assert_same("defences", after, before);
     assert_answers(&mut restored);
-    let limits = "SELECT string_agg(concat_ws(' ', meter, period, used, hard, source), ', ' ORDER BY tenant_id, meter)
+    let limits =
+        "SELECT string_agg(concat_ws(' ', meter, period, used, hard, source), ', ' ORDER BY tenant_id, meter)
                     FROM tenancy.quota_status WHERE meter = 'docs.rows' AND used > 0";
     assert_eq!(restored.text(limits), "docs.rows none 4 9 default plan");
     assert_protected(database);

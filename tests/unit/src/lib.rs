@@ -29,6 +29,10 @@ pub mod usage {
     pub mod limits;
     #[path = "../../../src/usage/period.rs"]
     pub mod period;
+    #[path = "../../../src/usage/seats.rs"]
+    pub mod seats;
+    #[path = "../../../src/usage/table.rs"]
+    pub mod table;
     #[path = "../../../src/usage/wording.rs"]
     pub mod wording;
 }

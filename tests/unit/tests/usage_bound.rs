@@ -38,7 +38,8 @@ fn folding_counts_nothing_twice_while_it_is_open() {
 
 #[test]
 fn of_what_one_transaction_wrote_several_times_the_largest_counts() {
-    let savepoints = [version(1, 0, None, Some(9)), version(1, 8, Some(9), None), version(1, 3, Some(9), None)];
+    let savepoints =
+        [version(1, 0, None, Some(9)), version(1, 8, Some(9), None), version(1, 3, Some(9), None)];
     assert_eq!(bound(savepoints).most, 8);
 }
 
@@ -88,7 +89,10 @@ fn limit(period: Period, hard: Option<i64>) -> Limit {
 fn a_tenants_own_quota_stands_before_its_plan_and_that_before_the_default() {
     let mut quotas = Quotas {
         own: vec![Until { what: limit(Period::Day, Some(1)), expires: Some(100) }],
-        plan: Some(Until { what: vec![limit(Period::Day, Some(2)), limit(Period::Month, Some(20))], expires: Some(200) }),
+        plan: Some(Until {
+            what: vec![limit(Period::Day, Some(2)), limit(Period::Month, Some(20))],
+            expires: Some(200),
+        }),
         default_plan: vec![limit(Period::Day, Some(3))],
     };
     assert_eq!(quotas.at(99), [limit(Period::Day, Some(1)), limit(Period::Month, Some(20))]);
@@ -122,11 +126,13 @@ fn messages_say_what_is_used_and_when_it_ends() {
     };
     assert_eq!(
         exceeded.detail(),
-        "100 of 100 calls are used in this month; 2 more were asked for. The quota resets at 2000-01-01 00:00:00+00."
+        "100 of 100 calls are used in this month; 2 more would exceed the quota. It resets at 2000-01-01 00:00:00+00."
     );
     assert!(exceeded.hint().starts_with("Wait until then"));
     exceeded.reserved = 3;
-    assert!(exceeded.detail().starts_with("100 of 100 calls are used in this month, 3 of them by transactions"));
+    assert!(
+        exceeded.detail().starts_with("100 of 100 calls are used in this month, 3 of them by transactions")
+    );
     assert!(exceeded.hint().starts_with("Try again"));
     let crossed = Crossed {
         meter: "docs.rows".into(),

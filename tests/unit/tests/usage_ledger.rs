@@ -5,7 +5,7 @@ use pg_tenancy_unit::usage::ledger::{Ledger, Open};
 use proptest::prelude::*;
 
 fn open(recorded: i64) -> Open<u32> {
-    Open { recorded, ..Open::new(1, 0, Amounts::empty(0)) }
+    Open { recorded, ..Open::new(1, 0, Amounts::default()) }
 }
 
 #[test]

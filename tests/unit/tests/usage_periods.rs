@@ -56,10 +56,10 @@ fn names_are_those_of_sql() {
 
 #[test]
 fn a_slot_adds_to_its_hour_day_month_and_total() {
-    let slot = Amounts::empty(0).plus(3).and_then(|slot| slot.plus(4));
+    let slot = Amounts::default().plus(3).and_then(|slot| slot.plus(4));
     assert_eq!(slot, Ok(Amounts { hour_start: 0, hour: 7, day: 7, month: 7, total: 7 }));
-    assert_eq!(Amounts::empty(0).plus(i64::MAX).and_then(|slot| slot.plus(1)), Err(Overflow));
-    assert_eq!(Amounts::empty(0).plus(i64::MIN).and_then(|slot| slot.plus(-1)), Err(Overflow));
+    assert_eq!(Amounts::default().plus(i64::MAX).and_then(|slot| slot.plus(1)), Err(Overflow));
+    assert_eq!(Amounts::default().plus(i64::MIN).and_then(|slot| slot.plus(-1)), Err(Overflow));
 }
 
 #[test]
@@ -93,7 +93,7 @@ proptest! {
         kept in prop::sample::select(vec![Period::Hour, Period::Day, Period::Month]),
     ) {
         let mut now = 0;
-        let mut slot = Amounts::empty(0);
+        let mut slot = Amounts::default();
         let mut all: std::collections::BTreeMap<Micros, i64> = Default::default();
         let mut closed: std::collections::BTreeMap<Micros, i64> = Default::default();
         for (pause, amount) in steps {
