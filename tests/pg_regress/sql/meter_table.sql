@@ -134,3 +134,7 @@ SELECT tenancy.unmeter_table('docs');
 TABLE used;
 SET search_path = public;
 DROP SCHEMA metered CASCADE;
+DELETE FROM tenancy.tenants WHERE slug LIKE 'metered-%';
+DELETE FROM tenancy.meters WHERE name LIKE 'mt.%';
+SELECT tenancy.drop_role('mt_editor', cascade => true);
+DELETE FROM tenancy.permissions WHERE name LIKE 'mt_docs.%';

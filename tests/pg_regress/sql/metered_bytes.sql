@@ -94,3 +94,6 @@ DELETE FROM objects;
 SELECT used('mb.size') AS deleted;
 SET search_path = public;
 DROP SCHEMA mbytes CASCADE;
+DELETE FROM tenancy.tenants WHERE slug LIKE 'mbytes-%';
+DELETE FROM tenancy.meters WHERE name LIKE 'mb.%';
+DELETE FROM tenancy.permissions WHERE name LIKE 'mb_docs.%';

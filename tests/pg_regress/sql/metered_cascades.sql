@@ -75,3 +75,6 @@ TABLE used;
 SELECT tenancy.recount_usage('docs'), tenancy.recount_usage('log');
 SET search_path = public;
 DROP SCHEMA mcasc CASCADE;
+DELETE FROM tenancy.tenants WHERE slug LIKE 'mcasc-%';
+DELETE FROM tenancy.meters WHERE name LIKE 'mc.%';
+DELETE FROM tenancy.permissions WHERE name LIKE 'mc_docs.%';

@@ -64,3 +64,6 @@ SELECT tenancy.unmeter_table('docs');
 SELECT tenancy.unprotect_table('docs');
 SET search_path = public;
 DROP SCHEMA merr CASCADE;
+DELETE FROM tenancy.tenants WHERE slug LIKE 'merr-%';
+DELETE FROM tenancy.meters WHERE name LIKE 'me.%';
+DELETE FROM tenancy.permissions WHERE name LIKE 'me_docs.%';

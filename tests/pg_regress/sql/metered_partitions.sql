@@ -128,3 +128,6 @@ TABLE used;
 SET search_path = public;
 DROP SCHEMA mparts CASCADE;
 SELECT count(*) FROM tenancy.metered_tables;
+DELETE FROM tenancy.tenants WHERE slug LIKE 'mparts-%';
+DELETE FROM tenancy.meters WHERE name LIKE 'mp.%';
+DELETE FROM tenancy.permissions WHERE name LIKE 'mp_events.%';

@@ -10,7 +10,7 @@ CREATE VIEW pg_temp.totals AS
     SELECT right(tenant_id::text, 1) AS tenant, meter, sum(hour_amount) AS hour, sum(day_amount) AS day, sum(month_amount) AS month, sum(total) AS total
       FROM tenancy.usage WHERE meter LIKE 'ru.%' GROUP BY 1, 2;
 INSERT INTO tenancy.tenants (id, slug, name) VALUES (:a, 'records', 'Records'), (:b, 'records-too', 'Records too');
-SELECT tenancy.create_role('ru editor'), tenancy.grant_permission('ru editor', 'usage.edit');
+SELECT tenancy.create_role('ru editor') IS NOT NULL, tenancy.grant_permission('ru editor', 'usage.edit');
 SELECT tenancy.add_member(t, ('6c000000-0000-0000-0000-00000000000' || n)::uuid, r)
   FROM (VALUES (:a::uuid, 1, '{}'::text[]), (:b, 1, '{}'), (:a, 2, '{ru editor}'), (:a, 5, '{ru editor}')) v (t, n, r);
 UPDATE tenancy.members SET status = 'suspended' WHERE user_id = '6c000000-0000-0000-0000-000000000005';
