@@ -7,6 +7,8 @@ source benches/lib.sh
 source benches/load.sh
 # shellcheck source=staged.sh
 source benches/staged.sh
+# shellcheck source=usage_hot.sh
+source benches/usage_hot.sh
 # shellcheck source=usage_shared.sh
 source benches/usage_shared.sh
 TURNS=15 SECONDS_A_ROW=15 LOAD_TURNS=6 LOAD_SECONDS=3 WARM_SECONDS=3 REVOKES=10 MEMORY_CONNECTIONS=500 STAGED_ROWS=10000000 STAGED_ALONE=30 VARIANTS=('' _10k)
@@ -167,6 +169,7 @@ if wanted revoke; then
 fi
 if wanted memory; then bench_memory; fi
 if wanted staged_lock; then bench_staged; fi
+if wanted usage_hot_{2,8,32,vs_counter,separate} quota_far_{2,8,32} quota_near; then bench_usage_hot; fi
 if wanted usage_shared; then bench_usage_shared; fi
 
 # Tenants that tables name by the host's own number. Late, because from here on the tenants have keys.

@@ -15,6 +15,7 @@ mod random;
 mod session;
 mod steps;
 mod supabase;
+mod usage;
 
 pub use application::{Answer, Application, Browser, Server, files_below};
 pub use attack::{Attack, attack};
@@ -28,6 +29,7 @@ pub use process::resident_kilobytes;
 pub use random::Random;
 pub use session::{Row, Session, explain};
 pub use steps::Steps;
+pub use usage::End;
 
 use std::time::{Duration, Instant};
 

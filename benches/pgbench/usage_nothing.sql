@@ -1,0 +1,4 @@
+-- A transaction that records nothing.
+BEGIN;
+INSERT INTO bench.work (title) VALUES ('a row') RETURNING 1;
+COMMIT;
