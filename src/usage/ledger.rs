@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// How many calls write each by itself, so that an ordinary transaction sees what it recorded.
 const EXACT_CALLS: u32 = 8;
 
+/// Of a set of quotas: it changes with them, and is 0 for none.
+pub type Fingerprint = u64;
+
 /// A slot that this transaction writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open<P> {
@@ -22,17 +25,21 @@ pub struct Open<P> {
     pub recorded: i64,
     pub written: i64,
     pub calls: u32,
-    /// Whether it has a quota.
-    pub limited: bool,
+    /// The quotas that it was written under, of which one is as good as none if there are none.
+    pub limits: Fingerprint,
 }
 
 impl<P> Open<P> {
     pub fn new(slot: i64, place: P, base: Amounts) -> Self {
-        Self { slot, place, base, recorded: 0, written: 0, calls: 0, limited: false }
+        Self { slot, place, base, recorded: 0, written: 0, calls: 0, limits: 0 }
     }
 
     pub fn is_due(&self) -> bool {
         self.calls <= EXACT_CALLS || self.calls.is_power_of_two()
+    }
+
+    pub fn is_limited(&self) -> bool {
+        self.limits != 0
     }
 
     /// How much to write, where that much may be used up: more than recorded if there have been many calls, but no more than
