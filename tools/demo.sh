@@ -111,7 +111,30 @@ request "$(claims $ANN)" 'EXPLAIN (COSTS OFF) SELECT * FROM invoices WHERE amoun
 sed 's/^/    /' "$RUN/plan"
 grep -q 'Index Cond: (tenant_id = tenancy.current_tenant_id())' "$RUN/plan" || { echo 'FAILED: no index condition'; exit 1; }
 
-step '9. A schema nobody designed for tenancy: pgbench -i -s 10, 1,000,000 accounts, 100 tenants, 1,000 users'
+step '9. A quota of ten more invoices; 8 sessions at once try 20 times each'
+had=$(sql "SELECT count(*) FROM invoices WHERE tenant_id = '$ACME'")
+meter="SELECT tenancy.create_meter('invoices.rows', 'rows', 'gauge'), tenancy.set_quota('$ACME', 'invoices.rows', soft => $((had + 5)), hard => $((had + 10)));"
+show "$meter"
+sql "$meter" >/dev/null
+protect="SELECT tenancy.protect_table('invoices', quota => 'invoices.rows');"
+show "$protect"
+sql "$protect" >/dev/null 2>&1
+sql "SELECT tenancy.grant_role('$ACME', '$ANN', 'bookkeeper')" >/dev/null
+for ((writer = 0; writer < 8; writer++)); do
+    (
+        # What is refused while others are open may pass later: so everybody tries again.
+        for ((turn = 0; turn < 20; turn++)); do request "$(claims $ANN)" 'INSERT INTO invoices (amount) VALUES (7);'; done >"$RUN/writer.$writer"
+    ) &
+done
+wait
+refused=$(cat "$RUN"/writer.* | grep -c 'ERROR:  23514' || true)
+held=$(sql "SELECT count(*) FROM invoices WHERE tenant_id = '$ACME'")
+show "invoices of Acme: $held; refused with 23514: $refused of 160; soft quota told: $(sql 'SELECT count(*) FROM tenancy.quota_events') time"
+show "$(sql "SELECT meter || ': ' || used || ' of ' || hard || ' (' || percent || ' %)' FROM tenancy.quota_status")"
+expect 'rows, events' "$held $(sql 'SELECT count(*) FROM tenancy.quota_events')" "$((had + 10)) 1"
+expect 'refused' "$refused" 150
+
+step '10. A schema nobody designed for tenancy: pgbench -i -s 10, 1,000,000 accounts, 100 tenants, 1,000 users'
 "$BINDIR/pgbench" -i -q -s 10 >/dev/null 2>&1
 # Tenants 100 to 199 and users 1000 to 1999: their numbers end their ids, so that pgbench can write literals.
 psql <<'SQL' >/dev/null 2>&1

@@ -120,12 +120,38 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.report_protection(regclass, jsonb) IS 'Administrators only: notices of privileges that are missing or left over, kept defaults and policies, and keys that cross tenants';
 
+-- A quota on rows: they are counted by its meter. What bytes are counted by stays; nothing to do is no statement.
+CREATE FUNCTION tenancy.quota_statement(root regclass, quota text, mode text, staged boolean) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    by_bytes tenancy.metered_tables;
+BEGIN
+    IF quota IS NULL THEN
+        RETURN NULL;
+    ELSIF mode = 'observe' THEN
+        RAISE EXCEPTION 'quota cannot be given in mode observe' USING ERRCODE = '22023',
+            DETAIL = 'Nothing is enforced in that mode, and a quota would be.', HINT = 'Give it when another mode is chosen.';
+    ELSIF staged THEN
+        RAISE EXCEPTION 'quota cannot be given with staged' USING ERRCODE = '0A000',
+            DETAIL = 'Counting the rows there are keeps writers waiting.',
+            HINT = format('SELECT tenancy.meter_table(%L, rows => %L); when the script has run.', root::text, quota);
+    ELSIF EXISTS (SELECT FROM tenancy.metered_tables t WHERE (t.table_id, t.root_id, t.meter, t.measure) = (root, root, quota, 'rows')) THEN
+        RETURN NULL;
+    END IF;
+    SELECT t.* INTO by_bytes FROM tenancy.metered_tables t WHERE t.table_id = root AND t.measure = 'bytes';
+    RETURN format('PERFORM tenancy.meter_table(%L, rows => %L', root::text, quota)
+        || coalesce(', bytes => ' || quote_literal(by_bytes.meter), '') || coalesce(', size_column => ' || quote_literal(by_bytes.size_column), '') || ')';
+END
+$$;
+COMMENT ON FUNCTION tenancy.quota_statement(regclass, text, text, boolean) IS 'Administrators only: what counts a table''s rows by the meter of a quota, in plpgsql; NULL if they are already. Errors: 22023 in mode observe; 0A000 with staged';
+
 -- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only. Rows that
 -- are filled may be shared ones, which our trigger keeps as they are.
 CREATE FUNCTION tenancy.protect_table("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
         tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill text DEFAULT NULL,
-        operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL)
+        operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL,
+        quota text DEFAULT NULL)
     RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET tenancy.allow_tenant_change = on AS $$
 DECLARE
@@ -133,6 +159,7 @@ DECLARE
     fill text;
     statements text[];
     statement text;
+    metering text;
 BEGIN
     PERFORM tenancy.check_protectable("table");
     -- One call at a time; what a reader or writer does waits only if there is something to do.
@@ -145,23 +172,28 @@ BEGIN
     FOREACH statement IN ARRAY statements LOOP
         EXECUTE statement;
     END LOOP;
+    metering := tenancy.quota_statement("table", quota, options ->> 'mode', false);
+    IF metering IS NOT NULL THEN
+        EXECUTE overlay(metering PLACING 'SELECT' FROM 1 FOR length('PERFORM'));
+    END IF;
     PERFORM tenancy.report_protection("table", options);
-    RETURN statements <> '{}';
+    RETURN statements <> '{}' OR metering IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant, a backfill that is no expression, a backfill_from that is unclear or a cycle; 0A000 not an ordinary table or a type of column that is not supported; 42704 no such role or tenant; 55000 rows of unknown tenants, permissive policies, or backfill_from a table that is not protected';
+COMMENT ON FUNCTION tenancy.protect_table(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype, text) IS 'Administrators only: puts a table, its partitions and children under tenancy: see docs/reference/protect_table.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 22023 bad argument, a partition or child, rows without tenant, a backfill that is no expression, a backfill_from that is unclear or a cycle; 0A000 not an ordinary table or a type of column that is not supported; 42704 no such role, tenant or meter; 55000 rows of unknown tenants, permissive policies, or backfill_from a table that is not protected';
 
 CREATE FUNCTION tenancy.protect_table_sql("table" regclass, tenant_column name DEFAULT 'tenant_id', owner_column name DEFAULT NULL,
         resource text DEFAULT NULL, mode text DEFAULT 'active', roles name[] DEFAULT '{public}', existing_policies text DEFAULT NULL,
         tenant_keys text DEFAULT 'report', force boolean DEFAULT true, add_column boolean DEFAULT false, backfill text DEFAULT NULL,
         operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL,
-        staged boolean DEFAULT false)
+        staged boolean DEFAULT false, quota text DEFAULT NULL)
     RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     options jsonb;
     fill text;
     body text;
+    metering text;
     tag text := 'protect_table';
 BEGIN
     IF staged IS NULL THEN
@@ -171,12 +203,14 @@ BEGIN
                                        tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
     fill := tenancy.backfill_expression("table", options, backfill);
     PERFORM tenancy.check_rows("table", options, fill);
+    metering := tenancy.quota_statement("table", quota, options ->> 'mode', staged);
     IF staged THEN
         PERFORM tenancy.report_protection("table", options);
         RETURN tenancy.staged_script("table", options, fill);
     END IF;
     SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
       FROM tenancy.protect_statements("table", options, fill) s;
+    body := nullif(concat(body, '    ' || metering || E';\n'), '');
     PERFORM tenancy.report_protection("table", options);
     IF body IS NULL THEN
         RETURN format('-- %s is protected already', "table");
@@ -199,4 +233,4 @@ END
 $%1$s$;$text$, tag, body);
 END
 $$;
-COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype, boolean) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';
+COMMENT ON FUNCTION tenancy.protect_table_sql(regclass, name, name, text, text, name[], text, text, boolean, boolean, text, boolean, text, text, regtype, boolean, text) IS 'Administrators only: the statements that protect_table would execute now, as one DO block for a migration file. Errors as of protect_table';

@@ -140,8 +140,8 @@ impl KeyedTable {
                     break;
                 }
                 if matches!(seen, Seen::Undecided) {
-                    row.written_by = Some(transaction(undecided.xmin)).filter(|xid| *xid != 0);
-                    row.replaced_by = Some(transaction(undecided.xmax)).filter(|xid| *xid != 0);
+                    row.written_by = transaction(undecided.xmin);
+                    row.replaced_by = transaction(undecided.xmax);
                 }
                 row.place = Place::of(&(*tuple).t_self);
                 pg_sys::heap_deform_tuple(
@@ -288,8 +288,12 @@ impl Key for i64 {
     }
 }
 
-fn transaction(xid: pg_sys::TransactionId) -> u32 {
-    xid.into_inner()
+/// The transaction, and not the savepoint, that a dirty snapshot tells of.
+fn transaction(xid: pg_sys::TransactionId) -> Option<u32> {
+    // SAFETY: a transaction in progress was one when our snapshot was taken or has begun since, so that its parents are
+    // still known (subtrans.c).
+    (xid != pg_sys::InvalidTransactionId)
+        .then(|| unsafe { pg_sys::SubTransGetTopmostTransaction(xid) }.into_inner())
 }
 
 /// A row being scanned, valid within the callback. Columns by number, as catalogs count, and of the type asked for.
