@@ -1,8 +1,8 @@
 //! What the present transaction has recorded, by savepoint. Pure.
 //!
 //! A row that one transaction updates again and again leaves a version each time, which it and all others walk over. So
-//! after a few calls the slot is no longer written at each: without a limit it may lag behind until commit, and with one
-//! it is written ahead of what has been recorded, so that nobody sees less.
+//! after a few calls the slot is no longer written at each: it is written ahead of what has been recorded, and made exact
+//! before commit, so that nobody ever sees less. There may be a limit tomorrow, or in another transaction already.
 
 use super::amounts::Amounts;
 use std::collections::BTreeMap;
@@ -34,8 +34,10 @@ impl<P> Open<P> {
         Self { slot, place, base, recorded: 0, written: 0, calls: 0, limits: 0 }
     }
 
-    pub fn is_due(&self) -> bool {
-        self.calls <= EXACT_CALLS || self.calls.is_power_of_two()
+    /// Whether what has fallen may stay unwritten: less than half of it is.
+    pub fn may_lag(&self, recorded: i64) -> bool {
+        let (written, recorded) = (i128::from(self.written), i128::from(recorded));
+        self.calls > EXACT_CALLS && (written - recorded) * 2 <= written.abs().max(recorded.abs())
     }
 
     pub fn is_limited(&self) -> bool {

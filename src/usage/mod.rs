@@ -109,10 +109,10 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
         open.calls = open.calls.saturating_add(1);
         let recorded = open.recorded.checked_add(amount).ok_or(Error::UsageOverflow)?;
         open.base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
-        // Ahead of what is recorded with a limit, and behind it without one.
+        // What was written ahead of it was within these limits; and what falls may lag behind, unless somebody is told of it.
         let told = limits.iter().any(|limit| limit.soft.is_some());
-        let covered = limits.is_empty() || (recorded <= open.written && (amount > 0 || !told));
-        if covered && !open.is_due() {
+        let covered = recorded <= open.written && (amount > 0 || (!told && open.may_lag(recorded)));
+        if covered {
             open.recorded = recorded;
             LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
             return Ok(Recorded::Done);
@@ -185,7 +185,7 @@ fn write_one(
         check(meter, &standings, amount, open.recorded, now)?;
     }
     open.recorded = recorded;
-    let ahead = if limited { open.ahead(room(&standings, recorded)) } else { recorded };
+    let ahead = open.ahead(room(&standings, recorded));
     let ahead = if base.plus(ahead).is_ok() { ahead } else { recorded };
     if !write(slots, &mut open, ahead)? {
         return Ok(Written::Lost(open.slot));
