@@ -68,6 +68,8 @@ pub enum Error {
     ReadOnly(&'static str),
     #[error("cannot execute {0} during recovery")]
     InRecovery(&'static str),
+    #[error("cannot MERGE into {0}: it is partitioned, and its rows are counted")]
+    MergeOfPartitions(String),
     #[error("the tables of usage are missing or of another version")]
     UsageTables,
     #[error("amount must be positive")]
@@ -193,6 +195,11 @@ impl From<Error> for ErrorReport {
             NoSuchTenant => (PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "", ""),
             MayNotFold => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", "Only administrators may."),
             ReadOnly(_) | InRecovery(_) => (PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION, "", ""),
+            MergeOfPartitions(_) => (
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                "PostgreSQL does not tell triggers correctly of rows that MERGE moves to another partition.",
+                "Use INSERT ... ON CONFLICT, or UPDATE and DELETE.",
+            ),
             UsageTables => (
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "",

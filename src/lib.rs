@@ -37,5 +37,6 @@ pub extern "C-unwind" fn _PG_init() {
     cache::start();
     planner::start();
     usage::start();
+    metering::start();
     settings::define();
 }

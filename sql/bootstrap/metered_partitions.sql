@@ -2,6 +2,21 @@
 -- those that go are counted out. They call these after everybody's DDL on a protected table, and nothing here fails it but what can be
 -- tried again.
 
+-- All trees in one query: there may be many metered tables, and this is asked after every DDL on a protected one.
+CREATE FUNCTION tenancy.metered_trees() RETURNS TABLE (root regclass, relation regclass, depth integer)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    WITH RECURSIVE tree (root, id, depth) AS (
+        SELECT DISTINCT m.root_id::oid, m.root_id::oid, 0 FROM tenancy.metered_tables m
+        UNION
+        SELECT t.root, i.inhrelid, t.depth + 1
+          FROM tree t JOIN pg_inherits i ON i.inhparent = t.id JOIN pg_class c ON c.oid = i.inhrelid
+         WHERE c.relpersistence <> 't'
+    )
+    SELECT t.root::regclass, t.id::regclass, max(t.depth) FROM tree t GROUP BY t.root, t.id;
+    END;
+COMMENT ON FUNCTION tenancy.metered_trees() IS 'Administrators only: every metered table with its partitions and children';
+
 CREATE FUNCTION tenancy.cover_metered() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -18,10 +33,9 @@ BEGIN
        AND t.size_column IS NOT NULL AND a.attname <> split_part(t.size_column, '.', 1) AND position('.' IN a.attname) = 0;
     -- No longer below its root.
     FOR item IN
-        SELECT t.table_id, t.root_id FROM tenancy.metered_tables t
-         WHERE t.table_id <> t.root_id
-           AND NOT EXISTS (SELECT FROM tenancy.metered_relations(t.root_id) r WHERE r.relation = t.table_id)
-         GROUP BY t.table_id, t.root_id
+        SELECT t.table_id, t.root_id FROM tenancy.metered_tables t WHERE t.table_id <> t.root_id
+        EXCEPT
+        SELECT r.relation, r.root FROM tenancy.metered_trees() r
     LOOP
         BEGIN
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', item.table_id);
@@ -34,15 +48,17 @@ BEGIN
         END;
     END LOOP;
     FOR item IN
+        WITH trees AS MATERIALIZED (
+            SELECT * FROM tenancy.metered_trees()
+        )
         SELECT r.relation, m.root_id, m.rows, m.bytes, m.size_column
           FROM (SELECT t.root_id, max(t.meter) FILTER (WHERE t.measure = 'rows') AS rows,
                        max(t.meter) FILTER (WHERE t.measure = 'bytes') AS bytes, max(t.size_column) AS size_column
                   FROM tenancy.metered_tables t WHERE t.table_id = t.root_id GROUP BY t.root_id) m
-         CROSS JOIN LATERAL tenancy.metered_relations(m.root_id) r
+          JOIN trees r ON r.root = m.root_id
          WHERE NOT EXISTS (SELECT FROM tenancy.metered_tables t WHERE t.table_id = r.relation AND t.root_id = m.root_id)
            -- Of a table that was metered by itself and is below another now: the topmost counts.
-           AND NOT EXISTS (SELECT FROM tenancy.metered_tables o CROSS JOIN LATERAL tenancy.metered_relations(o.root_id) b
-                            WHERE o.root_id <> m.root_id AND b.relation = m.root_id)
+           AND NOT EXISTS (SELECT FROM trees b WHERE b.root <> m.root_id AND b.relation = m.root_id)
          ORDER BY r.depth, r.relation
     LOOP
         BEGIN

@@ -15,6 +15,16 @@ pub use recount::{differences, present};
 pub use tables::{Metered, metered};
 pub use tally::Tally;
 
+/// Called once when the library loads.
+pub fn start() {
+    // Rows that MERGE moves between partitions are in neither transition table, or in one only (x: Postgres 15).
+    crate::pg::plan::on_merge(|target| {
+        if metered(target).is_some() {
+            Error::MergeOfPartitions(crate::pg::scan::quoted_relation(target).unwrap_or_default()).raise();
+        }
+    });
+}
+
 impl Tally {
     /// Adds the rows, or takes them away. Rows that are there already may have been written while nothing looked at their
     /// size: what is none is 0 then.

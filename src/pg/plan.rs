@@ -12,6 +12,7 @@ type Redundant = fn(Expr, Expr) -> bool;
 
 thread_local! {
     static NEXT: Cell<pg_sys::planner_hook_type> = const { Cell::new(None) };
+    static CHECK_MERGE: Cell<Option<fn(pg_sys::Oid)>> = const { Cell::new(None) };
     static REDUNDANT: Cell<Option<Redundant>> = const { Cell::new(None) };
     /// How many index conditions support functions of ours have given.
     static GIVEN: Cell<u64> = const { Cell::new(0) };
@@ -25,6 +26,11 @@ pub fn start(redundant: Redundant) {
         NEXT.set(pg_sys::planner_hook);
         pg_sys::planner_hook = Some(planner);
     }
+}
+
+/// Called for each MERGE into a partitioned table before it is planned; may refuse it.
+pub fn on_merge(check: fn(pg_sys::Oid)) {
+    CHECK_MERGE.set(Some(check));
 }
 
 /// An index condition was given: the plan may need a look.
@@ -58,12 +64,51 @@ unsafe extern "C-unwind" fn planner(
     let before = GIVEN.get();
     // SAFETY: the arguments are passed on as they came, and the plan is a valid one.
     unsafe {
+        if !query.is_null()
+            && ((*query).commandType == pg_sys::CmdType::CMD_MERGE || (*query).hasModifyingCTE)
+        {
+            look_for_merge(query);
+        }
         let next = NEXT.get().unwrap_or(unguarded::standard_planner);
         let plan = next(query, text, options, parameters);
         if GIVEN.get() != before {
             trim(plan);
         }
         plan
+    }
+}
+
+/// # Safety
+/// `query` is a valid query.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn look_for_merge(query: *mut pg_sys::Query) {
+    // SAFETY: the caller's promise; only the CTEs of the outermost query can modify, and each holds a query (parsenodes.h).
+    unsafe {
+        look_at_merge(query);
+        for cte in pgrx::PgList::<pg_sys::CommonTableExpr>::from_pg((*query).cteList).iter_ptr() {
+            let inner = (*cte).ctequery;
+            if !inner.is_null() && (*inner).type_ == NodeTag::T_Query {
+                look_at_merge(inner.cast());
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `query` is a valid query.
+unsafe fn look_at_merge(query: *mut pg_sys::Query) {
+    let Some(check) = CHECK_MERGE.get() else { return };
+    // SAFETY: the caller's promise; resultRelation counts the range table's entries from 1 (nodes/parsenodes.h).
+    unsafe {
+        if (*query).commandType != pg_sys::CmdType::CMD_MERGE {
+            return;
+        }
+        let Ok(number) = usize::try_from((*query).resultRelation - 1) else { return };
+        let entries = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*query).rtable);
+        let Some(target) = entries.get_ptr(number) else { return };
+        if (*target).relkind == pg_sys::RELKIND_PARTITIONED_TABLE as c_char {
+            check((*target).relid);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::amounts::Amounts;
 use std::collections::BTreeMap;
 
 /// How many calls write each by itself, so that an ordinary transaction sees what it recorded.
-const EXACT_CALLS: u32 = 8;
+const EXACT_CALLS: u32 = 32;
 
 /// Of a set of quotas: it changes with them, and is 0 for none.
 pub type Fingerprint = u64;

@@ -11,10 +11,10 @@ fn open(recorded: i64) -> Open<u32> {
 #[test]
 fn what_falls_is_written_at_few_calls_and_then_when_it_has_halved_or_doubled() {
     let lags = |calls, written, recorded| Open { calls, written, ..open(0) }.may_lag(recorded);
-    assert!(!(1..=8).any(|calls| lags(calls, 100, 99)));
-    assert!(lags(9, 100, 99) && lags(9, 100, 50) && !lags(9, 100, 49) && !lags(9, 100, 0));
-    assert!(lags(9, -100, -101) && lags(9, -100, -200) && !lags(9, -100, -201) && !lags(9, 0, -1));
-    let mut falling = Open { calls: 9, ..open(0) };
+    assert!(!(1..=32).any(|calls| lags(calls, 100, 99)));
+    assert!(lags(33, 100, 99) && lags(33, 100, 50) && !lags(33, 100, 49) && !lags(33, 100, 0));
+    assert!(lags(33, -100, -101) && lags(33, -100, -200) && !lags(33, -100, -201) && !lags(33, 0, -1));
+    let mut falling = Open { calls: 33, ..open(0) };
     let writes = (1..=100_000).filter(|fallen| {
         let due = !falling.may_lag(-fallen);
         if due {
@@ -28,12 +28,12 @@ fn what_falls_is_written_at_few_calls_and_then_when_it_has_halved_or_doubled() {
 #[test]
 fn what_is_written_ahead_leaves_most_of_the_room_to_others() {
     let after = |calls, recorded, room| Open { calls, ..open(recorded) }.ahead(room);
-    assert_eq!(after(8, 100, 1_000_000), 100);
-    assert_eq!(after(9, 100, 1_000_000), 200);
-    assert_eq!(after(9, 100, 160), 110);
-    assert_eq!(after(9, 100, 15), 100);
-    assert_eq!(after(9, -100, 1_000_000), -100);
-    assert_eq!(after(9, i64::MAX, i128::MAX), i64::MAX);
+    assert_eq!(after(32, 100, 1_000_000), 100);
+    assert_eq!(after(33, 100, 1_000_000), 200);
+    assert_eq!(after(33, 100, 160), 110);
+    assert_eq!(after(33, 100, 15), 100);
+    assert_eq!(after(33, -100, 1_000_000), -100);
+    assert_eq!(after(33, i64::MAX, i128::MAX), i64::MAX);
 }
 
 #[test]
