@@ -10,12 +10,12 @@ BEGIN
     IF NOT EXISTS (SELECT FROM tenancy.metered_tables) THEN
         RETURN;
     END IF;
-    -- A renamed column: the trigger that depends on it knows which it is.
+    -- A renamed column: the trigger that depends on it knows which it is. A name with a dot would be taken for a path.
     UPDATE tenancy.metered_tables t
-       SET size_column = a.attname || substring(t.size_column FROM '\..*$')
+       SET size_column = a.attname || coalesce(substring(t.size_column FROM '\..*$'), '')
       FROM pg_trigger g JOIN pg_attribute a ON a.attrelid = g.tgrelid AND a.attnum = g.tgattr[0]
      WHERE g.tgrelid = t.table_id AND g.tgname = '~pg_tenancy_meter_size'
-       AND t.size_column IS NOT NULL AND a.attname <> split_part(t.size_column, '.', 1);
+       AND t.size_column IS NOT NULL AND a.attname <> split_part(t.size_column, '.', 1) AND position('.' IN a.attname) = 0;
     -- No longer below its root.
     FOR item IN
         SELECT t.table_id, t.root_id FROM tenancy.metered_tables t

@@ -1,14 +1,17 @@
 //! What the present transaction has recorded, by savepoint. Pure.
 //!
 //! A row that one transaction updates again and again leaves a version each time, which it and all others walk over. So
-//! after a few calls the slot is no longer written at each: without a limit it may lag behind until commit, and with one
-//! it is written ahead of what has been recorded, so that nobody sees less.
+//! after a few calls the slot is no longer written at each: it is written ahead of what has been recorded, and made exact
+//! before commit, so that nobody ever sees less. There may be a limit tomorrow, or in another transaction already.
 
 use super::amounts::Amounts;
 use std::collections::BTreeMap;
 
 /// How many calls write each by itself, so that an ordinary transaction sees what it recorded.
 const EXACT_CALLS: u32 = 8;
+
+/// Of a set of quotas: it changes with them, and is 0 for none.
+pub type Fingerprint = u64;
 
 /// A slot that this transaction writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +25,23 @@ pub struct Open<P> {
     pub recorded: i64,
     pub written: i64,
     pub calls: u32,
-    /// Whether it has a quota.
-    pub limited: bool,
+    /// The quotas that it was written under, of which one is as good as none if there are none.
+    pub limits: Fingerprint,
 }
 
 impl<P> Open<P> {
     pub fn new(slot: i64, place: P, base: Amounts) -> Self {
-        Self { slot, place, base, recorded: 0, written: 0, calls: 0, limited: false }
+        Self { slot, place, base, recorded: 0, written: 0, calls: 0, limits: 0 }
     }
 
-    pub fn is_due(&self) -> bool {
-        self.calls <= EXACT_CALLS || self.calls.is_power_of_two()
+    /// Whether what has fallen may stay unwritten: less than half of it is.
+    pub fn may_lag(&self, recorded: i64) -> bool {
+        let (written, recorded) = (i128::from(self.written), i128::from(recorded));
+        self.calls > EXACT_CALLS && (written - recorded) * 2 <= written.abs().max(recorded.abs())
+    }
+
+    pub fn is_limited(&self) -> bool {
+        self.limits != 0
     }
 
     /// How much to write, where that much may be used up: more than recorded if there have been many calls, but no more than

@@ -9,6 +9,21 @@ pub struct Limit {
     pub hard: Option<i64>,
 }
 
+/// Tells one set of limits from another; 0 for none. FNV-1a (Fowler, Noll, Vo).
+pub fn fingerprint(limits: &[Limit]) -> u64 {
+    if limits.is_empty() {
+        return 0;
+    }
+    let numbers = limits.iter().flat_map(|limit| {
+        let (soft, hard) = (limit.soft.unwrap_or(-1), limit.hard.unwrap_or(-1));
+        [limit.period as i64, soft, hard]
+    });
+    let bytes = numbers.flat_map(i64::to_le_bytes);
+    // The lowest bit keeps it from being that of none.
+    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+        | 1
+}
+
 /// What ends at a moment, or never.
 #[derive(Clone, Debug, Default)]
 pub struct Until<T> {

@@ -20,6 +20,7 @@ use crate::pg::keyed::{Place, Use};
 use crate::pg::moment_lock::MomentLock;
 use crate::pg::xact::{self, Moment};
 use crate::rbac::Id;
+use amounts::Closed;
 use ledger::{Ledger, Open};
 use limits::Limit;
 use period::{Micros, Period};
@@ -102,16 +103,16 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
     let now = xact::now();
     let limits = quotas::limits_of(tenant, meter, now);
     let key = (*tenant, Rc::clone(&meter.name));
-    let mut known = LEDGER.with_borrow(|ledger| ledger.get(&key));
+    let known = LEDGER.with_borrow(|ledger| ledger.get(&key));
     let is_new = known.is_none_or(|open| Period::Hour.start(now) > open.base.hour_start);
-    if let Some(mut open) = known.filter(|open| !is_new && open.limited != limits.is_empty()) {
+    if let Some(mut open) = known.filter(|open| !is_new && open.limits == limits::fingerprint(&limits)) {
         open.calls = open.calls.saturating_add(1);
         let recorded = open.recorded.checked_add(amount).ok_or(Error::UsageOverflow)?;
         open.base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
-        // Ahead of what is recorded with a limit, and behind it without one.
+        // What was written ahead of it was within these limits; and what falls may lag behind, unless somebody is told of it.
         let told = limits.iter().any(|limit| limit.soft.is_some());
-        let covered = limits.is_empty() || (recorded <= open.written && (amount > 0 || !told));
-        if covered && !open.is_due() {
+        let covered = recorded <= open.written && (amount > 0 || (!told && open.may_lag(recorded)));
+        if covered {
             open.recorded = recorded;
             LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
             return Ok(Recorded::Done);
@@ -120,18 +121,20 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
     let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
     let mut passed_over = 0;
     let crossed = loop {
-        // The lock goes before a slot is inserted: that may wait for whoever deletes the tenant.
+        // The lock goes before a slot or a closed period is inserted: that may wait for whoever deletes the tenant.
         match write_one(&slots, tenant, meter, amount, enforce, &limits, known, passed_over, now)? {
-            Written::Done(open, crossed) => {
+            Written::Done { open, closed, crossed } => {
                 LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
+                if let Some(closed) = closed {
+                    slots.close(closed.start, closed.amount);
+                }
                 break crossed;
             }
-            Written::Lost(slot) => (known, passed_over) = (None, slot),
+            Written::Lost(slot) => passed_over = slot,
             Written::NeedsSlot(slot) => {
                 if !slots.insert(slot, now) {
                     return Ok(Recorded::NoTenant);
                 }
-                known = None;
             }
         }
     };
@@ -140,7 +143,11 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
 }
 
 enum Written {
-    Done(Open<Place>, Vec<Crossed>),
+    Done {
+        open: Open<Place>,
+        closed: Option<Closed>,
+        crossed: Vec<Crossed>,
+    },
     /// The slot of this number was taken meanwhile, to fold it or with its tenant.
     Lost(i64),
     /// This backend has no slot of the number yet.
@@ -168,7 +175,7 @@ fn write_one(
     };
     let recorded = open.recorded.checked_add(amount).ok_or(Error::UsageOverflow)?;
     open.calls = open.calls.saturating_add(1);
-    open.limited = limited;
+    open.limits = limits::fingerprint(limits);
     let (base, closed) = open.base.at(now, meter.period);
     open.base = base;
     base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
@@ -178,16 +185,13 @@ fn write_one(
         check(meter, &standings, amount, open.recorded, now)?;
     }
     open.recorded = recorded;
-    let ahead = room(&standings, recorded).map_or(recorded, |room| open.ahead(room));
+    let ahead = open.ahead(room(&standings, recorded));
     let ahead = if base.plus(ahead).is_ok() { ahead } else { recorded };
     if !write(slots, &mut open, ahead)? {
         return Ok(Written::Lost(open.slot));
     }
-    if let Some(closed) = closed {
-        slots.close(closed.start, closed.amount);
-    }
     let crossed = soft::note(tenant, meter, &standings, recorded, now)?;
-    Ok(Written::Done(open, crossed))
+    Ok(Written::Done { open, closed, crossed })
 }
 
 /// The slot that this transaction writes already, or else one of the backend's that no other does; else the number of the
@@ -205,16 +209,19 @@ fn own_slot(
             false => slots.versions_of(number),
         }
     };
-    if let Some(open) = known
+    if let Some(open) = known.filter(|open| open.slot > passed_over)
         && of(open.slot).iter().any(|version| version.place == open.place)
     {
         return Ok(open);
     }
+    // What the lost one lacks, or has too much of: it was deleted, or moved with its whole table, by this transaction.
+    let lacking = known.map_or(0, |open| open.recorded.saturating_sub(open.written));
     for number in Slots::numbers().filter(|number| *number > passed_over) {
         match of(number).as_slice() {
             [] => return Err(number),
             [version] if !version.is_undecided() => {
-                return Ok(Open::new(number, version.place, version.amounts));
+                let open = Open::new(number, version.place, version.amounts);
+                return Ok(Open { recorded: lacking, ..open });
             }
             _ => {}
         }
@@ -222,11 +229,15 @@ fn own_slot(
     Err(0)
 }
 
-/// What is left below the lowest hard limit, if there is one.
-fn room(standings: &[Standing], recorded: i64) -> Option<i128> {
-    let left =
-        |standing: &Standing| Some(i128::from(standing.limit.hard?) - standing.used - i128::from(recorded));
-    standings.iter().filter_map(left).min().map(|room| room.max(0))
+/// How much may be used before a hard limit is reached or a soft one crossed.
+fn room(standings: &[Standing], recorded: i64) -> i128 {
+    let left = |limit: i64, used: i128| i128::from(limit) - used - i128::from(recorded);
+    let of = |standing: &Standing| {
+        let hard = standing.limit.hard.map(|hard| left(hard, standing.used).max(0));
+        let soft = standing.limit.soft.map(|soft| left(soft, standing.used)).filter(|left| *left >= 0);
+        [hard, soft]
+    };
+    standings.iter().flat_map(of).flatten().min().unwrap_or(i128::MAX)
 }
 
 /// False if the slot is no longer this transaction's to write.
@@ -295,14 +306,14 @@ fn settle() {
     if LEDGER.with_borrow(Ledger::is_empty) {
         return;
     }
-    for (key, mut open) in LEDGER.with_borrow(Ledger::unsettled) {
+    for (key, known) in LEDGER.with_borrow(Ledger::unsettled) {
         let (tenant, meter) = (&key.0, &*key.1);
         let Some(slots) = Slots::open(tenant, meter, Use::Writing) else { continue };
-        let _moment = open.limited.then(|| moment(tenant, meter));
+        let _moment = known.is_limited().then(|| moment(tenant, meter));
+        // If this transaction has deleted the tenant since, there is no slot any more, and nothing to settle.
+        let Ok(mut open) = own_slot(&slots, &[], false, Some(known), 0) else { continue };
         let recorded = open.recorded;
-        // This transaction may have deleted the tenant since.
-        let is_there = slots.versions_of(open.slot).iter().any(|version| version.place == open.place);
-        if is_there && write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
+        if write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
             LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
         }
     }

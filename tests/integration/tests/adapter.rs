@@ -279,11 +279,13 @@ const HOOK: &str = "EXECUTE tenancy.custom_access_token_hook(jsonb)";
 const FOR_ADMINISTRATORS: [&str; 7] = [
     "EXECUTE tenancy.assign_users(uuid)",
     "EXECUTE tenancy.delete_claim(uuid,text)",
+    "EXECUTE tenancy.fold_usage()",
     "EXECUTE tenancy.get_claim(uuid,text)",
     "EXECUTE tenancy.get_claims(uuid)",
     "EXECUTE tenancy.map_subject(text)",
     "EXECUTE tenancy.set_claim(uuid,text,jsonb)",
     "EXECUTE tenancy.sync_claims(uuid,bigint)",
+    "EXECUTE tenancy.usage_shared_stats()",
 ];
 
 /// Supabase's default privileges grant every new function to anon, authenticated and service_role.
@@ -335,9 +337,11 @@ const PUBLIC: &[&str] = &[
     "aal",
     "active_tenant_or_all",
     "can_see_tenant",
+    "check_quota",
     "claim",
     "claims",
     "copy_tenant",
+    "count_rows",
     "current_actor",
     "current_tenant_id",
     "current_tenant_key",
@@ -355,6 +359,7 @@ const PUBLIC: &[&str] = &[
     "is_member_or_operator",
     "keep_tenant",
     "operator_access",
+    "remaining",
     "require_permission",
     "storage_tenant",
     "tenant_ids",

@@ -126,6 +126,56 @@ fn a_gauge_that_rises_and_falls_under_its_limit_is_never_above_it_and_ends_at_wh
     assert_eq!(admin.number("SELECT deadlocks FROM pg_stat_database WHERE datname = 'work'"), 0);
 }
 
+/// What is taken and given back again and again, as fast as the server can: two that look at the same moment must not both
+/// find the last one free.
+#[test]
+fn a_limit_of_one_is_never_held_by_two() {
+    let cluster = cluster();
+    let mut admin = prepare(&cluster, "work", "gauge", 1);
+    let at = tenant(1);
+    admin.run(&format!(
+        "CREATE FUNCTION take() RETURNS boolean LANGUAGE plpgsql AS $$
+         BEGIN
+             PERFORM tenancy.record_usage('rows', 1, '{at}');
+             RETURN true;
+         EXCEPTION WHEN check_violation THEN
+             RETURN false;
+         END $$;
+         CREATE PROCEDURE take_turns(times int, INOUT taken int DEFAULT 0) LANGUAGE plpgsql AS $$
+         DECLARE
+             had boolean;
+             held bigint;
+         BEGIN
+             FOR turn IN 1..times LOOP
+                 had := take();
+                 COMMIT;
+                 IF had THEN
+                     taken := taken + 1;
+                     SELECT sum(total) INTO held FROM tenancy.usage;
+                     IF held <> 1 THEN
+                         RAISE EXCEPTION 'held by % at once', held;
+                     END IF;
+                     PERFORM tenancy.record_usage('rows', -1, '{at}');
+                     COMMIT;
+                 END IF;
+             END LOOP;
+         END $$"
+    ));
+    let taken: Vec<i64> = scope(|scope| {
+        let takers: Vec<_> = (0..8)
+            .map(|_| {
+                let mut session = cluster.connect("work");
+                scope.spawn(move || session.number("CALL take_turns(3000)"))
+            })
+            .collect();
+        takers.into_iter().map(|taker| taker.join().expect("it is never held by two")).collect()
+    });
+    println!("taken {taken:?} times");
+    assert!(taken.iter().filter(|times| **times > 0).count() > 1, "they took turns");
+    assert_eq!(admin.number("SELECT sum(total) FROM tenancy.usage"), 0);
+    assert_eq!(admin.number("SELECT deadlocks FROM pg_stat_database WHERE datname = 'work'"), 0);
+}
+
 #[test]
 fn a_quota_filled_by_copy_stops_it_whole() {
     let cluster = cluster();

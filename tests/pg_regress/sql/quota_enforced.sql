@@ -47,6 +47,28 @@ SELECT tenancy.remaining('qe.rows', :a), pg_temp.record('qe.rows');
 SELECT tenancy.set_quota(:a, 'qe.rows', hard => 5), tenancy.remaining('qe.rows', :a), pg_temp.record('qe.rows'), pg_temp.record('qe.rows', -995), pg_temp.record('qe.rows', -1), pg_temp.record('qe.rows');
 SELECT tenancy.set_quota(:a, 'qe.rows', hard => 0), pg_temp.record('qe.rows');
 
+-- Lowered while a transaction has written ahead: it binds the next call, and so does one of another period.
+SELECT tenancy.set_quota(:b, 'qe.calls', hard => 1000000, period => 'none');
+BEGIN;
+SELECT count(tenancy.record_usage('qe.calls', 1, :b)) FROM generate_series(1, 600);
+SELECT tenancy.set_quota(:b, 'qe.calls', hard => 601, period => 'none');
+SELECT count(tenancy.record_usage('qe.calls', 1, :b)) FROM generate_series(1, 1);
+SAVEPOINT s;
+SELECT tenancy.record_usage('qe.calls', 1, :b);
+ROLLBACK TO s;
+SELECT tenancy.set_quota(:b, 'qe.calls', period => 'none'), tenancy.set_quota(:b, 'qe.calls', hard => 602, period => 'month');
+\set VERBOSITY terse
+SELECT count(tenancy.record_usage('qe.calls', 1, :b)) FROM generate_series(1, 2);
+\set VERBOSITY default
+ROLLBACK;
+-- A soft one is told at the call that crosses it, however many there are.
+SELECT tenancy.set_quota(:b, 'qe.calls', 700, 1000000, 'none');
+SELECT count(tenancy.record_usage('qe.calls', 1, :b)) FROM generate_series(1, 900);
+SELECT soft, used FROM tenancy.quota_events WHERE meter = 'qe.calls';
+SELECT tenancy.drop_quota(:b, 'qe.calls');
+DELETE FROM tenancy.usage WHERE meter = 'qe.calls';
+DELETE FROM tenancy.quota_events WHERE meter = 'qe.calls';
+
 -- Counters, in periods: the tightest decides, and says when it ends.
 SELECT tenancy.set_quota(:a, 'qe.calls', hard => 3, period => 'hour'), tenancy.set_quota(:a, 'qe.calls', hard => 5, period => 'day'), tenancy.set_quota(:a, 'qe.calls', hard => 100, period => 'none');
 SELECT pg_temp.record('qe.calls', 3), pg_temp.record('qe.calls'), tenancy.remaining('qe.calls', :a);

@@ -126,6 +126,18 @@ SELECT total FROM pg_temp.totals;
 COMMIT PREPARED 'ru';
 SELECT total FROM pg_temp.totals;
 SELECT count(*) AS slots FROM tenancy.usage WHERE meter = 'ru.calls';
+-- The table is rewritten by the transaction that has recorded: nothing of it is lost.
+BEGIN;
+SELECT count(tenancy.record_usage('ru.calls', 1, :a)) FROM generate_series(1, 100);
+CLUSTER tenancy.usage USING usage_pkey;
+COMMIT;
+SELECT total FROM pg_temp.totals;
+BEGIN;
+SELECT count(tenancy.record_usage('ru.calls', 1, :a)) FROM generate_series(1, 100);
+CLUSTER tenancy.usage USING usage_pkey;
+SELECT count(tenancy.record_usage('ru.calls', 1, :a)) FROM generate_series(1, 3);
+COMMIT;
+SELECT total FROM pg_temp.totals;
 -- Whoever locks a slot by hand, this transaction even, has it passed over.
 BEGIN;
 SELECT count(*) FROM (SELECT FROM tenancy.usage WHERE meter = 'ru.calls' FOR UPDATE) locked;

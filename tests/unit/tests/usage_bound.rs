@@ -1,7 +1,7 @@
 //! How much may have been used while transactions are open: never less than what any outcome of theirs comes to.
 
 use pg_tenancy_unit::usage::bound::{Bound, Version, bound};
-use pg_tenancy_unit::usage::limits::{Limit, Quotas, Until};
+use pg_tenancy_unit::usage::limits::{Limit, Quotas, Until, fingerprint};
 use pg_tenancy_unit::usage::period::Period;
 use pg_tenancy_unit::usage::wording::{Crossed, Exceeded};
 use proptest::prelude::*;
@@ -110,6 +110,21 @@ fn an_exception_without_limits_lifts_the_plans() {
         default_plan: Vec::new(),
     };
     assert_eq!(quotas.at(0), []);
+}
+
+#[test]
+fn other_limits_are_told_apart_and_none_is_zero() {
+    assert_eq!(fingerprint(&[]), 0);
+    let all = [
+        vec![limit(Period::Day, Some(1))],
+        vec![limit(Period::Day, Some(2))],
+        vec![limit(Period::Month, Some(1))],
+        vec![Limit { period: Period::Day, soft: Some(1), hard: None }],
+        vec![limit(Period::Day, Some(1)), limit(Period::Month, Some(1))],
+    ];
+    let prints: std::collections::BTreeSet<u64> = all.iter().map(|limits| fingerprint(limits)).collect();
+    assert_eq!(prints.len(), all.len());
+    assert!(!prints.contains(&0));
 }
 
 #[test]

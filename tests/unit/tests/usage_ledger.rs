@@ -9,11 +9,20 @@ fn open(recorded: i64) -> Open<u32> {
 }
 
 #[test]
-fn few_calls_are_written_exactly_and_many_by_powers_of_two() {
-    let due = |calls| Open { calls, ..open(0) }.is_due();
-    assert!((1..=8).all(due));
-    let later: Vec<u32> = (9..=128).filter(|calls| due(*calls)).collect();
-    assert_eq!(later, [16, 32, 64, 128]);
+fn what_falls_is_written_at_few_calls_and_then_when_it_has_halved_or_doubled() {
+    let lags = |calls, written, recorded| Open { calls, written, ..open(0) }.may_lag(recorded);
+    assert!(!(1..=8).any(|calls| lags(calls, 100, 99)));
+    assert!(lags(9, 100, 99) && lags(9, 100, 50) && !lags(9, 100, 49) && !lags(9, 100, 0));
+    assert!(lags(9, -100, -101) && lags(9, -100, -200) && !lags(9, -100, -201) && !lags(9, 0, -1));
+    let mut falling = Open { calls: 9, ..open(0) };
+    let writes = (1..=100_000).filter(|fallen| {
+        let due = !falling.may_lag(-fallen);
+        if due {
+            falling.written = -fallen;
+        }
+        due
+    });
+    assert!(writes.count() < 20);
 }
 
 #[test]
