@@ -15,7 +15,7 @@ fn what_falls_is_written_at_few_calls_and_then_when_it_has_halved_or_doubled() {
     assert!(lags(9, 100, 99) && lags(9, 100, 50) && !lags(9, 100, 49) && !lags(9, 100, 0));
     assert!(lags(9, -100, -101) && lags(9, -100, -200) && !lags(9, -100, -201) && !lags(9, 0, -1));
     let mut falling = Open { calls: 9, ..open(0) };
-    let writes = (1..=100_000).filter(|fallen| {
+    let writes = (1..=100_000_i64).filter(|fallen| {
         let due = !falling.may_lag(-fallen);
         if due {
             falling.written = -fallen;
