@@ -276,7 +276,7 @@ fn granted(admin: &mut Session, role: &str) -> Vec<String> {
 
 const HOOK: &str = "EXECUTE tenancy.custom_access_token_hook(jsonb)";
 
-const FOR_ADMINISTRATORS: [&str; 7] = [
+const FOR_ADMINISTRATORS: [&str; 9] = [
     "EXECUTE tenancy.assign_users(uuid)",
     "EXECUTE tenancy.delete_claim(uuid,text)",
     "EXECUTE tenancy.fold_usage()",

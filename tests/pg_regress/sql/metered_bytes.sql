@@ -47,8 +47,10 @@ SELECT used('mb.bytes');
 CREATE TABLE files (id int, tenant_id uuid, size bigint, num numeric, small smallint, i int, metadata jsonb, word text);
 SELECT tenancy.protect_table('files', resource => 'mb_docs');
 INSERT INTO files VALUES (1, :a, 10, 100, 1, 1000, '{"size": 10000, "deep": {"er": [1, 2, 3]}}'), (2, :a, NULL, NULL, NULL, NULL, NULL), (3, :b, 5, 5, 5, 5, '{}');
-SELECT c.name, tenancy.meter_table('files', bytes => 'mb.size', size_column => c.name), used('mb.size')
-  FROM unnest('{size,num,small,i,metadata.size,metadata.deep.er.1,metadata.none}'::text[]) WITH ORDINALITY c (name, n) ORDER BY c.n;
+-- One transaction each: before its end the slots may hold what is reserved ahead.
+SELECT s FROM unnest('{size,num,small,i,metadata.size,metadata.deep.er.1,metadata.none}'::text[]) WITH ORDINALITY c (name, n),
+       LATERAL (VALUES (1, format('SELECT tenancy.meter_table(''files'', bytes => ''mb.size'', size_column => %L) AS "%s"', c.name, c.name)),
+                       (2, 'SELECT used(''mb.size'')')) v (m, s) ORDER BY c.n, v.m \gexec
 SELECT used('mb.size');
 SELECT tenancy.meter_table('files', bytes => 'mb.size', size_column => 'metadata.size');
 SELECT test.attempt(NULL, format('INSERT INTO mbytes.files (id, tenant_id, metadata) VALUES (9, ''8d000000-0000-0000-0000-00000000000a'', %L)', v)) , v

@@ -85,6 +85,17 @@ SELECT * FROM tenancy.recount_usage('events');
 SELECT tenancy.meter_table('events', rows => 'mp.rows', bytes => 'mp.bytes') AS "nothing to do";
 DROP TABLE events;
 TABLE used;
+-- a partition whose rows were written while nobody looked at their sizes: what is none is 0, and the rest is counted
+CREATE TABLE files (id int, tenant_id uuid, size bigint) PARTITION BY LIST (id);
+SELECT tenancy.protect_table('files', resource => 'mp_events'), tenancy.meter_table('files', bytes => 'mp.bytes', size_column => 'size');
+CREATE TABLE files_1 (id int, tenant_id uuid NOT NULL, size bigint);
+INSERT INTO files_1 VALUES (1, :a, -1000), (1, :a, 5), (1, :b, 7);
+ALTER TABLE files ATTACH PARTITION files_1 FOR VALUES IN (1);
+TABLE used;
+SELECT test.attempt(NULL, $$INSERT INTO mparts.files_1 VALUES (1, '8b000000-0000-0000-0000-00000000000a', -1)$$);
+DELETE FROM files WHERE size < 6;
+TABLE used;
+DROP TABLE files;
 -- inheritance: a child's further columns are not the root's, so that what goes through the root goes whole
 CREATE TABLE notes (id int, tenant_id uuid, body text);
 CREATE TABLE notes_child (more text) INHERITS (notes);
