@@ -43,6 +43,8 @@ pub enum Seen<'s> {
     By(&'s CatalogSnapshot),
     /// All that are not dead, also those that other transactions have written and not committed.
     Undecided,
+    /// All that have not been cleared away yet, dead ones too: nobody asks whose they are, which takes long.
+    All,
 }
 
 /// What a column of a row to be written gets.
@@ -100,6 +102,10 @@ impl KeyedTable {
         let snapshot = match seen {
             Seen::By(snapshot) => snapshot.raw(),
             Seen::Undecided => &raw mut undecided,
+            Seen::All => {
+                undecided.snapshot_type = pg_sys::SnapshotType::SNAPSHOT_ANY;
+                &raw mut undecided
+            }
         };
         let mut scan_keys = vec![pg_sys::ScanKeyData::default(); keys.len()];
         for (scan_key, (column, key)) in scan_keys.iter_mut().zip(keys) {

@@ -7,11 +7,23 @@ const OURS: u16 = 0x7455;
 
 pub struct MomentLock {
     tag: pg_sys::LOCKTAG,
+    mode: pg_sys::LOCKMODE,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// With others that hold it so.
+    Shared,
+    Alone,
 }
 
 impl MomentLock {
-    /// Waits for those who hold it, which is a few microseconds each.
-    pub fn take(key: u64) -> Self {
+    /// Waits for those who hold it otherwise, which is a few microseconds each.
+    pub fn take(key: u64, held: Held) -> Self {
+        let mode = match held {
+            Held::Shared => pg_sys::ShareLock,
+            Held::Alone => pg_sys::ExclusiveLock,
+        } as pg_sys::LOCKMODE;
         // SAFETY: reads a static variable (globals.c).
         let database = unsafe { pg_sys::MyDatabaseId };
         let tag = pg_sys::LOCKTAG {
@@ -23,8 +35,8 @@ impl MomentLock {
             locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
         };
         // SAFETY: a lock of the current resource owner, which an error releases with it (storage/lock.h).
-        unsafe { pg_sys::LockAcquire(&raw const tag, pg_sys::ExclusiveLock as i32, false, false) };
-        Self { tag }
+        unsafe { pg_sys::LockAcquire(&raw const tag, mode, false, false) };
+        Self { tag, mode }
     }
 }
 
@@ -33,7 +45,7 @@ impl Drop for MomentLock {
         // An error on its way up releases it at the end of the subtransaction.
         if !std::thread::panicking() {
             // SAFETY: taken in `take` and released once.
-            unsafe { pg_sys::LockRelease(&raw const self.tag, pg_sys::ExclusiveLock as i32, false) };
+            unsafe { pg_sys::LockRelease(&raw const self.tag, self.mode, false) };
         }
     }
 }

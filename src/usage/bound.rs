@@ -25,6 +25,16 @@ pub struct Bound {
     pub committed: i128,
 }
 
+/// No less than that, whichever of the versions, dead ones too, are the slots': of each its largest.
+pub fn ceiling(versions: impl IntoIterator<Item = (i64, i64)>) -> i128 {
+    let mut largest: BTreeMap<i64, i64> = BTreeMap::new();
+    for (slot, amount) in versions {
+        let most = largest.entry(slot).or_insert(amount);
+        *most = (*most).max(amount);
+    }
+    largest.values().map(|amount| i128::from(*amount)).sum()
+}
+
 /// Of each open transaction all comes true or nothing, so the most is the sum of what each makes of the slots it touched:
 /// the larger of what they held and what they will. One transaction may leave several versions of a slot, of which a
 /// savepoint may bring back any.

@@ -8,6 +8,7 @@ use super::{let_go, moment, quotas};
 use crate::cache;
 use crate::error::Error;
 use crate::pg::keyed::{KeyedTable, Seen, Use};
+use crate::pg::moment_lock::Held;
 use crate::pg::scan;
 use crate::pg::xact;
 use crate::rbac::Id;
@@ -52,7 +53,7 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
     let mut closed = BTreeMap::new();
     let folded;
     {
-        let _moment = moment(tenant, &meter.name);
+        let _moment = moment(tenant, &meter.name, Held::Alone);
         let versions = slots.versions();
         // Another transaction that folds leaves it to itself.
         let is_free = |slot| versions.iter().filter(|version| version.slot == slot).count() == 1;

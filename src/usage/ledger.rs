@@ -34,6 +34,11 @@ impl<P> Open<P> {
         Self { slot, place, base, recorded: 0, written: 0, calls: 0, limits: 0 }
     }
 
+    /// Whether the next call is written ahead.
+    pub fn is_exact_no_more(&self) -> bool {
+        self.calls >= EXACT_CALLS
+    }
+
     /// Whether what has fallen may stay unwritten: less than half of it is.
     pub fn may_lag(&self, recorded: i64) -> bool {
         let (written, recorded) = (i128::from(self.written), i128::from(recorded));

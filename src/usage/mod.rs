@@ -6,6 +6,7 @@ mod flush;
 pub mod fold;
 pub mod ledger;
 pub mod limits;
+mod near;
 pub mod period;
 mod quotas;
 mod seats;
@@ -17,7 +18,7 @@ pub mod wording;
 
 use crate::error::Error;
 use crate::pg::keyed::{Place, Use};
-use crate::pg::moment_lock::MomentLock;
+use crate::pg::moment_lock::{Held, MomentLock};
 use crate::pg::xact::{self, Moment};
 use crate::rbac::Id;
 use amounts::Closed;
@@ -85,14 +86,19 @@ pub struct Standing {
     pub reserved: i128,
 }
 
-/// A lock of the tenant's usage of a meter, for as long as it takes to look at all slots and to write one's own.
-fn moment(tenant: &Id, meter: &str) -> MomentLock {
+/// A lock of the tenant's usage of a meter, for as long as it takes to write one's slot and to look at the others.
+///
+/// Whoever holds it alone looks, tests and writes. Those who share it write first and then look at all versions: of any two
+/// the one that wrote later sees what the other wrote, so of any number the last sees all, and he tests too. A version that
+/// another replaces meanwhile may be missed, but whoever replaced it wrote later still, and tests; and what was written before
+/// cannot have been cleared away, since the statement's snapshot is older.
+fn moment(tenant: &Id, meter: &str, held: Held) -> MomentLock {
     // FNV-1a (Fowler, Noll, Vo), for all backends alike.
     let bytes = tenant.iter().chain(meter.as_bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     });
-    MomentLock::take(hash)
+    MomentLock::take(hash, held)
 }
 
 /// Adds to what a tenant has used of a meter, in the present transaction.
@@ -119,20 +125,27 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
         }
     }
     let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
-    let mut passed_over = 0;
+    let work = Work { slots, tenant, meter, amount, enforce, limits, now };
+    let (mut known, mut passed_over, mut closed_before) = (known, 0, None);
+    let mut held = if near::is_near(&key, now) { Held::Alone } else { Held::Shared };
     let crossed = loop {
         // The lock goes before a slot or a closed period is inserted: that may wait for whoever deletes the tenant.
-        match write_one(&slots, tenant, meter, amount, enforce, &limits, known, passed_over, now)? {
+        match work.write(known, passed_over, held)? {
             Written::Done { open, closed, crossed } => {
                 LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
-                if let Some(closed) = closed {
-                    slots.close(closed.start, closed.amount);
+                if let Some(closed) = closed.or(closed_before) {
+                    work.slots.close(closed.start, closed.amount);
                 }
                 break crossed;
             }
+            Written::Near { open, closed } => {
+                near::remember(&key, now);
+                (known, closed_before, held) = (Some(open), closed, Held::Alone);
+            }
+            Written::NeedsLock => held = Held::Alone,
             Written::Lost(slot) => passed_over = slot,
             Written::NeedsSlot(slot) => {
-                if !slots.insert(slot, now) {
+                if !work.slots.insert(slot, now) {
                     return Ok(Recorded::NoTenant);
                 }
             }
@@ -148,50 +161,89 @@ enum Written {
         closed: Option<Closed>,
         crossed: Vec<Crossed>,
     },
+    /// It is written, but may be more than a limit allows: only who holds the lock alone can tell.
+    Near {
+        open: Open<Place>,
+        closed: Option<Closed>,
+    },
+    /// Nothing is written: it asks for the lock alone.
+    NeedsLock,
     /// The slot of this number was taken meanwhile, to fold it or with its tenant.
     Lost(i64),
     /// This backend has no slot of the number yet.
     NeedsSlot(i64),
 }
 
-#[expect(clippy::too_many_arguments, reason = "one step of record(), apart for the lock it holds")]
-fn write_one(
-    slots: &Slots,
-    tenant: &Id,
-    meter: &Meter,
+/// What is to be recorded.
+struct Work<'w> {
+    slots: Slots<'w>,
+    tenant: &'w Id,
+    meter: &'w Meter,
     amount: i64,
     enforce: Enforce,
-    limits: &[Limit],
-    known: Option<Open<Place>>,
-    passed_over: i64,
+    limits: Vec<Limit>,
     now: Micros,
-) -> Result<Written, Error> {
-    let limited = !limits.is_empty();
-    let _moment = limited.then(|| moment(tenant, &meter.name));
-    let versions = if limited { slots.versions() } else { Vec::new() };
-    let mut open = match own_slot(slots, &versions, limited, known, passed_over) {
-        Ok(open) => open,
-        Err(number) => return Ok(Written::NeedsSlot(number)),
-    };
-    let recorded = open.recorded.checked_add(amount).ok_or(Error::UsageOverflow)?;
-    open.calls = open.calls.saturating_add(1);
-    open.limits = limits::fingerprint(limits);
-    let (base, closed) = open.base.at(now, meter.period);
-    open.base = base;
-    base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
-    let counted = if limited { shared::pending(tenant, &meter.name) } else { 0 };
-    let standings = standings(&versions, &open, limits, counted, now);
-    if enforce == Enforce::Hard && amount > 0 {
-        check(meter, &standings, amount, open.recorded, now)?;
+}
+
+impl Work<'_> {
+    /// Writes the slot, and tests the limits, if there are any.
+    fn write(&self, known: Option<Open<Place>>, passed_over: i64, held: Held) -> Result<Written, Error> {
+        let limited = !self.limits.is_empty();
+        let told = self.limits.iter().any(|limit| limit.soft.is_some());
+        // What falls may end an event, and what is written ahead depends on what is left.
+        let many = known.is_some_and(|open| open.is_exact_no_more());
+        if limited && held == Held::Shared && ((told && self.amount < 0) || many) {
+            return Ok(Written::NeedsLock);
+        }
+        let _moment = limited.then(|| moment(self.tenant, &self.meter.name, held));
+        let alone = limited && held == Held::Alone;
+        let versions = if alone { self.slots.versions() } else { Vec::new() };
+        let before = match own_slot(&self.slots, &versions, alone, known, passed_over) {
+            Ok(open) => open,
+            Err(number) => return Ok(Written::NeedsSlot(number)),
+        };
+        let mut open = before;
+        let recorded = open.recorded.checked_add(self.amount).ok_or(Error::UsageOverflow)?;
+        open.calls = open.calls.saturating_add(1);
+        open.limits = limits::fingerprint(&self.limits);
+        let (base, closed) = open.base.at(self.now, self.meter.period);
+        open.base = base;
+        base.plus(recorded).map_err(|_| Error::UsageOverflow)?;
+        let counted = if limited { shared::pending(self.tenant, &self.meter.name) } else { 0 };
+        let standings = match alone {
+            true => standings(&versions, &open, &self.limits, counted, self.now),
+            false => Vec::new(),
+        };
+        if alone && self.enforce == Enforce::Hard && self.amount > 0 {
+            check(self.meter, &standings, self.amount, open.recorded, self.now)?;
+        }
+        open.recorded = recorded;
+        let ahead = open.ahead(room(&standings, recorded));
+        let ahead = if base.plus(ahead).is_ok() { ahead } else { recorded };
+        if !write(&self.slots, &mut open, ahead)? {
+            return Ok(Written::Lost(open.slot));
+        }
+        if limited && !alone && self.amount > 0 && !self.is_far(&open, counted) {
+            let open = Open { recorded: before.recorded, calls: before.calls, ..open };
+            return Ok(Written::Near { open, closed });
+        }
+        let crossed = soft::note(self.tenant, self.meter, &standings, recorded, self.now)?;
+        Ok(Written::Done { open, closed, crossed })
     }
-    open.recorded = recorded;
-    let ahead = open.ahead(room(&standings, recorded));
-    let ahead = if base.plus(ahead).is_ok() { ahead } else { recorded };
-    if !write(slots, &mut open, ahead)? {
-        return Ok(Written::Lost(open.slot));
+
+    /// Whether no limit is reached, whatever becomes of what is being written by others.
+    fn is_far(&self, open: &Open<Place>, counted: i64) -> bool {
+        let versions = self.slots.all_versions();
+        self.limits.iter().all(|limit| {
+            let within = |version: &Version| (version.slot, version.amounts.within(limit.period, self.now));
+            let others =
+                bound::ceiling(versions.iter().filter(|version| version.slot != open.slot).map(within));
+            let mine = i128::from(open.base.within(limit.period, self.now)) + i128::from(open.recorded);
+            let used = others + mine + i128::from(counted);
+            let hard = limit.hard.filter(|_| self.enforce == Enforce::Hard);
+            hard.into_iter().chain(limit.soft).all(|most| used <= i128::from(most))
+        })
     }
-    let crossed = soft::note(tenant, meter, &standings, recorded, now)?;
-    Ok(Written::Done { open, closed, crossed })
 }
 
 /// The slot that this transaction writes already, or else one of the backend's that no other does; else the number of the
@@ -309,7 +361,7 @@ fn settle() {
     for (key, known) in LEDGER.with_borrow(Ledger::unsettled) {
         let (tenant, meter) = (&key.0, &*key.1);
         let Some(slots) = Slots::open(tenant, meter, Use::Writing) else { continue };
-        let _moment = known.is_limited().then(|| moment(tenant, meter));
+        let _moment = known.is_limited().then(|| moment(tenant, meter, Held::Shared));
         // If this transaction has deleted the tenant since, there is no slot any more, and nothing to settle.
         let Ok(mut open) = own_slot(&slots, &[], false, Some(known), 0) else { continue };
         let recorded = open.recorded;

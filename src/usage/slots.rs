@@ -78,6 +78,16 @@ impl<'k> Slots<'k> {
         versions
     }
 
+    /// All versions that have not been cleared away.
+    pub fn all_versions(&self) -> Vec<Version> {
+        let mut versions = Vec::new();
+        self.table.scan(&Seen::All, &[(1, self.tenant), (2, &self.key)], |row| {
+            versions.extend(Version::read(row));
+            true
+        });
+        versions
+    }
+
     pub fn versions_of(&self, slot: i64) -> Vec<Version> {
         let mut versions = Vec::new();
         self.table.scan(&Seen::Undecided, &[(1, self.tenant), (2, &self.key), (3, &slot)], |row| {
