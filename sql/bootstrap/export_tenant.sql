@@ -51,7 +51,7 @@ CREATE FUNCTION tenancy.tenant_rows(tenant uuid) RETURNS TABLE (relation text, c
         UNION ALL
         SELECT 16, 'quotas', q.meter || ' ' || q.period, to_jsonb(q) FROM tenancy.quotas q WHERE q.tenant_id = tenant_rows.tenant
         UNION ALL
-        SELECT 17, 'usage', u.meter || ' ' || u.slot, to_jsonb(u) FROM tenancy.usage u WHERE u.tenant_id = tenant_rows.tenant
+        SELECT 17, 'usage', u.meter || ' ' || u.slot, to_jsonb(u) - 'granted' FROM tenancy.usage u WHERE u.tenant_id = tenant_rows.tenant
         UNION ALL
         SELECT 18, 'usage_periods', p.id::text, to_jsonb(p) FROM tenancy.usage_periods p WHERE p.tenant_id = tenant_rows.tenant
         UNION ALL

@@ -29,6 +29,7 @@ CREATE TABLE tenancy.usage (
     day_amount bigint NOT NULL,
     month_amount bigint NOT NULL,
     total bigint NOT NULL,
+    granted bigint NOT NULL DEFAULT 0 CONSTRAINT usage_granted_check CHECK (granted >= 0),
     PRIMARY KEY (tenant_id, meter, slot)
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.2);
 COMMENT ON TABLE tenancy.usage IS 'How much tenants have used, in slots: what a tenant has used is the sum of his';
@@ -40,6 +41,7 @@ COMMENT ON COLUMN tenancy.usage.hour_amount IS 'Recorded in that hour';
 COMMENT ON COLUMN tenancy.usage.day_amount IS 'Recorded on that day';
 COMMENT ON COLUMN tenancy.usage.month_amount IS 'Recorded in that month';
 COMMENT ON COLUMN tenancy.usage.total IS 'Recorded ever; of a gauge, the present amount';
+COMMENT ON COLUMN tenancy.usage.granted IS 'What the backend may add without looking at the other slots: counts as used near a quota until it is taken back';
 
 -- Several rows of one period are as good as their sum.
 CREATE TABLE tenancy.usage_periods (

@@ -35,7 +35,7 @@ fn signal(call: &mut Call, name: &'static str, announce: fn()) -> Reply {
 /// Whether the current database role administers: superuser, BYPASSRLS, or a member of the owner's role.
 #[pg_extern(stable, parallel_safe)]
 fn is_administrator() -> bool {
-    role::is_administrator(role::current(), cache::schema_owner())
+    role::is_administrator(role::current(), cache::schema_owner)
 }
 
 /// The same of the role that called the outermost SECURITY DEFINER function: for those that write, as their owner, what
@@ -46,7 +46,7 @@ fn caller_is_administrator() -> bool {
 }
 
 pub fn caller_administers() -> bool {
-    !role::is_restricted() && role::is_administrator(role::outer(), cache::schema_owner())
+    !role::is_restricted() && role::is_administrator(role::outer(), cache::schema_owner)
 }
 
 /// Whether the caller's identity may give this role to others in the tenant: he holds, in that tenant, all

@@ -195,7 +195,7 @@ fn about_user(identity: &Identity, findings: &mut Vec<Finding>) {
         (None, None) => say(findings, topic, "anonymous", ""),
     }
     let name = role::name(role::current());
-    let bypasses = role::is_administrator(role::current(), cache::schema_owner());
+    let bypasses = role::is_administrator(role::current(), cache::schema_owner);
     say(
         findings,
         "database role",

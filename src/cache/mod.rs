@@ -109,6 +109,12 @@ fn definitions() -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaVersion(u64, u64);
 
+impl QuotaVersion {
+    pub fn numbers(self) -> [u64; 2] {
+        [self.0, self.1]
+    }
+}
+
 /// The present one, other backends' messages read.
 pub fn quota_version() -> QuotaVersion {
     invalidation::accept();

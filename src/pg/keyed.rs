@@ -132,14 +132,7 @@ impl KeyedTable {
                 i32::try_from(keys.len()).unwrap_or(0),
                 scan_keys.as_mut_ptr(),
             );
-            let width = self.width();
-            let mut row = KeyedRow {
-                values: vec![Datum::from(0); width],
-                nulls: vec![true; width],
-                place: Place { block: 0, offset: 0 },
-                written_by: None,
-                replaced_by: None,
-            };
+            let mut row = KeyedRow::of_width(self.width());
             loop {
                 let tuple = pg_sys::systable_getnext(scan);
                 if tuple.is_null() {
@@ -164,8 +157,41 @@ impl KeyedTable {
         }
     }
 
+    /// What is in a place that a row was in: a version that is not dead, perhaps of another row. Clears the page of dead ones
+    /// first, as a search by index would.
+    pub fn at(&self, place: Place, read: impl FnOnce(&KeyedRow)) {
+        let mut snapshot = pg_sys::SnapshotData {
+            snapshot_type: pg_sys::SnapshotType::SNAPSHOT_DIRTY,
+            ..Default::default()
+        };
+        let mut tuple = pg_sys::HeapTupleData { t_self: place.pointer(), ..Default::default() };
+        let mut held = pg_sys::InvalidBuffer as pg_sys::Buffer;
+        // SAFETY: an open table, a block that it has, and buffers pinned until they are released, once each; pruning asks for a
+        // pin of one's own only (access/heapam.h). The tuple lies in the pinned page. A dirty snapshot tells as in `scan`.
+        unsafe {
+            if place.block
+                >= pg_sys::RelationGetNumberOfBlocksInFork(self.raw, pg_sys::ForkNumber::MAIN_FORKNUM)
+            {
+                return;
+            }
+            let page = pg_sys::ReadBuffer(self.raw, place.block);
+            pg_sys::heap_page_prune_opt(self.raw, page);
+            if pg_sys::heap_fetch(self.raw, &raw mut snapshot, &raw mut tuple, &raw mut held, false) {
+                let mut row = KeyedRow::of_width(self.width());
+                row.written_by = transaction(snapshot.xmin);
+                row.replaced_by = transaction(snapshot.xmax);
+                row.place = place;
+                let (values, nulls) = (row.values.as_mut_ptr(), row.nulls.as_mut_ptr());
+                pg_sys::heap_deform_tuple(&raw mut tuple, (*self.raw).rd_att, values, nulls);
+                read(&row);
+                pg_sys::ReleaseBuffer(held);
+            }
+            pg_sys::ReleaseBuffer(page);
+        }
+    }
+
     /// Writes a new version of a row, and says where it is; the command sees it from now on. `None`, without waiting, if
-    /// another transaction is writing it, or has. The place must be one that a scan in this command has given.
+    /// another transaction is writing it, or has. The place must be one that a scan, or `at`, in this command has given.
     pub fn update(&self, place: Place, values: &[Value]) -> Option<Place> {
         let mut datums: Vec<Datum> = values.iter().map(Value::datum).collect();
         datums.resize(self.width(), Datum::from(0));
@@ -314,6 +340,16 @@ pub struct KeyedRow {
 }
 
 impl KeyedRow {
+    fn of_width(width: usize) -> Self {
+        Self {
+            values: vec![Datum::from(0); width],
+            nulls: vec![true; width],
+            place: Place { block: 0, offset: 0 },
+            written_by: None,
+            replaced_by: None,
+        }
+    }
+
     fn value(&self, column: usize) -> Option<Datum> {
         (!self.nulls.get(column - 1)?).then(|| self.values.get(column - 1).copied()).flatten()
     }

@@ -22,12 +22,12 @@ pub fn is_restricted() -> bool {
 }
 
 /// Superuser, BYPASSRLS, or a member of the role that owns the schema's objects.
-pub fn is_administrator(role: Oid, owner: Option<Oid>) -> bool {
+pub fn is_administrator(role: Oid, owner: impl FnOnce() -> Option<Oid>) -> bool {
     // SAFETY: syscache lookups by role id.
     unsafe {
         pg_sys::superuser_arg(role)
             || pg_sys::has_bypassrls_privilege(role)
-            || owner.is_some_and(|owner| pg_sys::has_privs_of_role(role, owner))
+            || owner().is_some_and(|owner| pg_sys::has_privs_of_role(role, owner))
     }
 }
 

@@ -154,11 +154,11 @@ mod tests {
     fn the_bootstrap_superuser_administers_and_a_plain_role_does_not() {
         Spi::run("CREATE ROLE plain").expect("role");
         let plain = Spi::get_one::<pg_sys::Oid>("SELECT 'plain'::regrole::oid").expect("oid").expect("oid");
-        assert!(role::is_administrator(role::current(), cache::schema_owner()));
-        assert!(!role::is_administrator(plain, cache::schema_owner()));
+        assert!(role::is_administrator(role::current(), cache::schema_owner));
+        assert!(!role::is_administrator(plain, cache::schema_owner));
         let own = role::name(role::current());
         Spi::run(&format!("GRANT \"{own}\" TO plain")).expect("grant");
-        assert!(role::is_administrator(plain, cache::schema_owner()));
+        assert!(role::is_administrator(plain, cache::schema_owner));
     }
 
     #[pg_test]

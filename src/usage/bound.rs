@@ -11,6 +11,8 @@ pub type OpenTransaction = u32;
 pub struct Version {
     pub slot: i64,
     pub amount: i64,
+    /// What is granted to its backend besides, and counts as used where it may be.
+    pub granted: i64,
     /// Who wrote it, if that is not certain yet.
     pub written_by: Option<OpenTransaction>,
     /// Who has written another in its place, or deleted it, if that is not certain yet.
@@ -26,13 +28,13 @@ pub struct Bound {
 }
 
 /// No less than that, whichever of the versions, dead ones too, are the slots': of each its largest.
-pub fn ceiling(versions: impl IntoIterator<Item = (i64, i64)>) -> i128 {
-    let mut largest: BTreeMap<i64, i64> = BTreeMap::new();
+pub fn ceiling(versions: impl IntoIterator<Item = (i64, i128)>) -> i128 {
+    let mut largest: BTreeMap<i64, i128> = BTreeMap::new();
     for (slot, amount) in versions {
         let most = largest.entry(slot).or_insert(amount);
         *most = (*most).max(amount);
     }
-    largest.values().map(|amount| i128::from(*amount)).sum()
+    largest.values().sum()
 }
 
 /// Of each open transaction all comes true or nothing, so the most is the sum of what each makes of the slots it touched:
@@ -41,15 +43,15 @@ pub fn ceiling(versions: impl IntoIterator<Item = (i64, i64)>) -> i128 {
 pub fn bound(versions: impl IntoIterator<Item = Version>) -> Bound {
     let mut bound = Bound::default();
     let mut before: BTreeMap<OpenTransaction, i128> = BTreeMap::new();
-    let mut after: BTreeMap<(OpenTransaction, i64), i64> = BTreeMap::new();
+    let mut after: BTreeMap<(OpenTransaction, i64), i128> = BTreeMap::new();
     for version in versions {
-        let amount = i128::from(version.amount);
+        let amount = i128::from(version.amount) + i128::from(version.granted);
         if let Some(writer) = version.written_by {
-            let most = after.entry((writer, version.slot)).or_insert(version.amount);
-            *most = (*most).max(version.amount);
+            let most = after.entry((writer, version.slot)).or_insert(amount);
+            *most = (*most).max(amount);
             continue;
         }
-        bound.committed += amount;
+        bound.committed += i128::from(version.amount);
         match version.replaced_by {
             Some(writer) => *before.entry(writer).or_default() += amount,
             None => bound.most += amount,
@@ -58,7 +60,7 @@ pub fn bound(versions: impl IntoIterator<Item = Version>) -> Bound {
     let mut open = before;
     let mut later: BTreeMap<OpenTransaction, i128> = BTreeMap::new();
     for ((writer, _), amount) in after {
-        *later.entry(writer).or_default() += i128::from(amount);
+        *later.entry(writer).or_default() += amount;
     }
     for (writer, amount) in later {
         let held = open.entry(writer).or_default();

@@ -53,7 +53,7 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
     let mut closed = BTreeMap::new();
     let folded;
     {
-        let _moment = moment(tenant, &meter.name, Held::Alone);
+        let _moment = moment(&(*tenant, std::rc::Rc::clone(&meter.name)), Held::Alone);
         let versions = slots.versions();
         // Another transaction that folds leaves it to itself.
         let is_free = |slot| versions.iter().filter(|version| version.slot == slot).count() == 1;
@@ -77,7 +77,7 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
             }
         }
         // Another transaction that folds leaves it to itself.
-        if gone.is_empty() || slots.write(FOLDED, target.place, &all).is_none() {
+        if gone.is_empty() || slots.write(FOLDED, target.place, &all, 0).is_none() {
             return Ok(0);
         }
         folded = i64::try_from(gone.len()).unwrap_or(0);

@@ -5,6 +5,7 @@
 //! before commit, so that nobody ever sees less. There may be a limit tomorrow, or in another transaction already.
 
 use super::amounts::Amounts;
+use super::grant::Terms;
 use std::collections::BTreeMap;
 
 /// How many calls write each by itself, so that an ordinary transaction sees what it recorded.
@@ -27,11 +28,27 @@ pub struct Open<P> {
     pub calls: u32,
     /// The quotas that it was written under, of which one is as good as none if there are none.
     pub limits: Fingerprint,
+    /// What its newest version has granted to this backend, under which terms if they are known.
+    pub granted: i64,
+    pub terms: Option<Terms>,
+    /// What was left below the lowest limit when that was last looked at, on the same terms.
+    pub left: i128,
 }
 
 impl<P> Open<P> {
     pub fn new(slot: i64, place: P, base: Amounts) -> Self {
-        Self { slot, place, base, recorded: 0, written: 0, calls: 0, limits: 0 }
+        Self {
+            slot,
+            place,
+            base,
+            recorded: 0,
+            written: 0,
+            calls: 0,
+            limits: 0,
+            granted: 0,
+            terms: None,
+            left: 0,
+        }
     }
 
     /// Whether the next call is written ahead.
@@ -121,8 +138,13 @@ impl<K: Ord + Clone, P: Copy> Ledger<K, P> {
 
     /// What is recorded and not yet, or not exactly, written.
     pub fn unsettled(&self) -> Vec<(K, Open<P>)> {
-        let open = self.entries.iter().filter_map(|(key, levels)| Some((key.clone(), levels.last()?.open?)));
-        open.filter(|(_, open)| open.recorded != open.written).collect()
+        let open = self.last().filter(|(_, open)| open.recorded != open.written);
+        open.map(|(key, open)| (key.clone(), open)).collect()
+    }
+
+    /// What each was last, of those that are still written.
+    pub fn last(&self) -> impl Iterator<Item = (&K, Open<P>)> {
+        self.entries.iter().filter_map(|(key, levels)| Some((key, levels.last()?.open?)))
     }
 
     pub fn keys(&self) -> Vec<K> {

@@ -11,7 +11,7 @@ use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rights::{self, Argument};
 
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 9;
 /// The slot that fold_usage() brings others together in.
 pub const FOLDED: i64 = 0;
 /// Backends are numbered below this. A slot that a prepared transaction holds is passed over for the next that many on.
@@ -34,6 +34,8 @@ pub struct Version {
     pub slot: i64,
     pub place: Place,
     pub amounts: Amounts,
+    /// What the backend may add without looking at other slots.
+    pub granted: i64,
     pub written_by: Option<u32>,
     pub replaced_by: Option<u32>,
 }
@@ -50,6 +52,7 @@ impl Version {
                 month: row.number(7)?,
                 total: row.number(8)?,
             },
+            granted: row.number(9)?,
             written_by: row.written_by,
             replaced_by: row.replaced_by,
         })
@@ -97,6 +100,17 @@ impl<'k> Slots<'k> {
         versions
     }
 
+    /// What is in a place that a slot of this tenant and meter was in, if one is there.
+    pub fn at(&self, place: Place) -> Option<Version> {
+        let mut version = None;
+        self.table.at(place, |row| {
+            let ours =
+                row.uuid(1).as_ref() == Some(self.tenant) && row.text(2).as_deref() == Some(self.meter);
+            version = if ours { Version::read(row) } else { None };
+        });
+        version
+    }
+
     /// The number of the slots that this backend writes: the first, and those after it while a prepared transaction has it.
     pub fn numbers() -> impl Iterator<Item = i64> {
         (i64::from(xact::backend_number()) + 1..).step_by(STRIDE)
@@ -115,7 +129,7 @@ impl<'k> Slots<'k> {
     }
 
     /// Where the new version is; `None` if another transaction has the slot, or it is gone.
-    pub fn write(&self, slot: i64, place: Place, amounts: &Amounts) -> Option<Place> {
+    pub fn write(&self, slot: i64, place: Place, amounts: &Amounts, granted: i64) -> Option<Place> {
         self.table.update(
             place,
             &[
@@ -127,6 +141,7 @@ impl<'k> Slots<'k> {
                 Value::Number(amounts.day),
                 Value::Number(amounts.month),
                 Value::Number(amounts.total),
+                Value::Number(granted),
             ],
         )
     }
@@ -143,11 +158,25 @@ impl<'k> Slots<'k> {
     }
 }
 
+/// What is granted to backends that are not just spending it, and so can be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granted {
+    Counts,
+    IsFree,
+}
+
 /// What the slots come to in the period of a moment, whichever of the open transactions commit.
-pub fn used<'v>(versions: impl IntoIterator<Item = &'v Version>, period: Period, now: Micros) -> Bound {
+pub fn used<'v>(
+    versions: impl IntoIterator<Item = &'v Version>,
+    granted: Granted,
+    period: Period,
+    now: Micros,
+) -> Bound {
+    let counts = |version: &Version| granted == Granted::Counts || version.is_undecided();
     bound::bound(versions.into_iter().map(|version| bound::Version {
         slot: version.slot,
         amount: version.amounts.within(period, now),
+        granted: if counts(version) { version.granted } else { 0 },
         written_by: version.written_by,
         replaced_by: version.replaced_by,
     }))

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 static CLUSTER: LazyLock<Cluster> =
     LazyLock::new(|| Cluster::start_supabase("adapter", "session_preload_libraries = 'auto_explain'"));
 
-/// Everything that the adapter may have changed, in one text.
+/// Everything that the adapter may have changed, in one text. Settings of roles are the whole cluster's: those of other
+/// databases, and of the role `everywhere`, are other tests'.
 fn state(admin: &mut Session) -> String {
     admin.text(
         "SELECT string_agg(line, E'\n' ORDER BY line COLLATE \"C\") FROM (
@@ -24,6 +25,8 @@ fn state(admin: &mut Session) -> String {
              SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
              UNION ALL
              SELECT concat_ws(' ', setdatabase, setrole, setconfig) FROM pg_db_role_setting
+              WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                AND setrole NOT IN (SELECT oid FROM pg_roles WHERE rolname = 'everywhere')
              UNION ALL
              SELECT u::text FROM tenancy.users_table u
          ) lines (line)",

@@ -15,7 +15,8 @@ const PUBLICATION: &str = "CREATE PUBLICATION grants FOR TABLE
     tenancy.tenants, tenancy.members, tenancy.groups, tenancy.group_members, tenancy.group_roles,
     tenancy.member_roles, tenancy.role_inheritance, tenancy.operators,
     tenancy.permissions WHERE (name NOT IN ('tenant.edit', 'members.read', 'members.assign', 'groups.edit',
-                                            'roles.edit', 'roles.assign', 'profiles.edit')),
+                                            'roles.edit', 'roles.assign', 'profiles.edit', 'usage.read',
+                                            'usage.edit')),
     tenancy.roles WHERE (id <> '00000000-0000-0000-0000-00000000a001'),
     tenancy.role_permissions WHERE (role_id <> '00000000-0000-0000-0000-00000000a001')";
 

@@ -23,6 +23,8 @@ pub mod usage {
     pub mod amounts;
     #[path = "../../../src/usage/bound.rs"]
     pub mod bound;
+    #[path = "../../../src/usage/grant.rs"]
+    pub mod grant;
     #[path = "../../../src/usage/ledger.rs"]
     pub mod ledger;
     #[path = "../../../src/usage/limits.rs"]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 fn version(slot: i64, amount: i64, written_by: Option<u32>, replaced_by: Option<u32>) -> Version {
-    Version { slot, amount, written_by, replaced_by }
+    Version { slot, amount, granted: 0, written_by, replaced_by }
 }
 
 #[test]
