@@ -78,6 +78,7 @@ CREATE FUNCTION tenancy.unprotect_table("table" regclass, drop_structure boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     root regclass;
+    above regclass;
     takers text;
     covered record;
     all_covered tenancy.protected_tables[];
@@ -110,6 +111,14 @@ BEGIN
             HINT = format('SELECT tenancy.unmeter_table(%L); first.', root::text);
     END IF;
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', root);
+    -- What is below another protected table would be covered with it at the first statement here, so it is now.
+    SELECT q.root_id INTO above FROM pg_inherits i JOIN tenancy.protected_tables q ON q.table_id = i.inhparent
+     WHERE i.inhrelid = root AND q.root_id <> root ORDER BY i.inhseqno LIMIT 1;
+    IF FOUND THEN
+        UPDATE tenancy.protected_tables p SET root_id = above WHERE p.root_id = root;
+        PERFORM tenancy.cover_relation(above, c.relation) FROM tenancy.covered_relations(root) c ORDER BY c.depth;
+        RETURN true;
+    END IF;
     all_covered := ARRAY(SELECT p FROM tenancy.protected_tables p JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
                           ORDER BY c.depth, p.table_id::text COLLATE "C");
     -- The rows first, so that the event trigger finds nothing to look after; access before structure, so that
@@ -130,4 +139,4 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child; 2BP01 others take their tenant from it; 55000 it is metered';
+COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. A partition or child that was protected by itself is covered with the table above it instead, if that is protected. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child; 2BP01 others take their tenant from it; 55000 it is metered';
