@@ -3,7 +3,7 @@
 use super::amounts::Closed;
 use super::period::Micros;
 use super::quotas::Meter;
-use super::slots::{FOLDED, Slots};
+use super::slots::{FOLDED, Slots, Version};
 use super::{let_go, moment, quotas};
 use crate::cache;
 use crate::error::Error;
@@ -57,9 +57,9 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
         let versions = slots.versions();
         // Another transaction that folds leaves it to itself.
         let is_free = |slot| versions.iter().filter(|version| version.slot == slot).count() == 1;
-        let Some(target) = versions.iter().find(|version| version.slot == FOLDED && is_free(FOLDED)) else {
-            return Ok(0);
-        };
+        let is_target =
+            |version: &&Version| version.slot == FOLDED && !version.is_undecided() && is_free(FOLDED);
+        let Some(target) = versions.iter().find(is_target) else { return Ok(0) };
         let (mut all, over) = target.amounts.at(now, meter.period);
         let mut close = |over: Option<Closed>| {
             over.into_iter()

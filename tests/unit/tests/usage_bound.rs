@@ -1,6 +1,7 @@
 //! How much may have been used while transactions are open: never less than what any outcome of theirs comes to.
 
 use pg_tenancy_unit::usage::bound::{Bound, Version, bound};
+use pg_tenancy_unit::usage::grant::grant;
 use pg_tenancy_unit::usage::limits::{Limit, Quotas, Until, fingerprint};
 use pg_tenancy_unit::usage::period::Period;
 use pg_tenancy_unit::usage::wording::{Crossed, Exceeded};
@@ -41,6 +42,30 @@ fn of_what_one_transaction_wrote_several_times_the_largest_counts() {
     let savepoints =
         [version(1, 0, None, Some(9)), version(1, 8, Some(9), None), version(1, 3, Some(9), None)];
     assert_eq!(bound(savepoints).most, 8);
+}
+
+#[test]
+fn what_is_granted_may_come_true_but_is_not_used() {
+    let granted = |version: Version, granted| Version { granted, ..version };
+    let idle = [granted(version(1, 5, None, None), 20), version(2, 7, None, None)];
+    assert_eq!(bound(idle), Bound { most: 32, committed: 12 });
+    // Spending changes nothing for others, before and after.
+    let spends = [granted(version(1, 5, None, Some(9)), 20), granted(version(1, 8, Some(9), None), 17)];
+    assert_eq!(bound(spends), Bound { most: 25, committed: 5 });
+}
+
+#[test]
+fn as_much_is_granted_as_leaves_nearly_all_to_others() {
+    assert_eq!(grant(1, 1_000_000), 63);
+    assert_eq!(grant(1, 256 * 40), 40);
+    assert_eq!(grant(1, 255), 0);
+    assert_eq!(grant(10, 256 * 40), 40);
+    // Less than another such amount is of no use.
+    assert_eq!(grant(10, 256 * 9), 0);
+    assert_eq!(grant(1, 0), 0);
+    assert_eq!(grant(1, -1_000_000), 0);
+    assert_eq!(grant(-5, 1_000_000), 0);
+    assert_eq!(grant(i64::MAX, i128::MAX), 0);
 }
 
 #[test]
