@@ -56,6 +56,8 @@ pub enum Error {
     NegativeAmount,
     #[error("meter \"{0}\" is counted from tables")]
     FedByTables(String),
+    #[error("could not serialize access: the tenant is younger than this transaction's snapshot")]
+    TenantTooYoung,
     #[error("no tenant to record usage for")]
     NoTenantToRecord,
     #[error("permission denied to record usage for this tenant")]
@@ -193,6 +195,11 @@ impl From<Error> for ErrorReport {
                 "Members may record for their own tenants, and lower gauges with the permission usage.edit.",
             ),
             NoSuchTenant => (PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "", ""),
+            TenantTooYoung => (
+                PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "",
+                "The transaction might succeed if retried.",
+            ),
             MayNotFold => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", "Only administrators may."),
             ReadOnly(_) | InRecovery(_) => (PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION, "", ""),
             MergeOfPartitions(_) => (

@@ -5,8 +5,10 @@ use super::amounts::Amounts;
 use super::bound::{self, Bound};
 use super::period::{Micros, Period};
 use crate::cache;
+use crate::error::Error;
 use crate::pg::keyed::{KeyedRow, KeyedTable, Place, Seen, Use, Value};
 use crate::pg::scan::{self, TextKey};
+use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rights::{self, Argument};
@@ -117,10 +119,10 @@ impl<'k> Slots<'k> {
     }
 
     /// A new slot with nothing in it; false if there is no such tenant.
-    pub fn insert(&self, slot: i64, now: Micros) -> bool {
+    pub fn insert(&self, slot: i64, now: Micros) -> Result<bool, Error> {
         let hour = Argument::Moment(Period::Hour.start(now));
         let row = [Argument::Uuid(*self.tenant), Argument::Text(self.meter), Argument::Number(slot), hour];
-        rights::write_as_owner(self.table.oid(), INSERT_SLOT, &row) > 0
+        self.of_tenant(rights::write_as_owner(self.table.oid(), INSERT_SLOT, &row))
     }
 
     /// Locked by this transaction until it ends; false if another has it.
@@ -150,11 +152,32 @@ impl<'k> Slots<'k> {
         self.table.delete(place);
     }
 
+    /// Whether a statement on a row of the tenant's found the tenant. Its snapshot may be older, and so may that of the foreign
+    /// key's look-up above READ COMMITTED: then what is to be counted is not lost but tried again.
+    fn of_tenant(&self, written: usize) -> Result<bool, Error> {
+        match written {
+            0 if xact::has_one_snapshot() && self.tenant_exists() => Err(Error::TenantTooYoung),
+            written => Ok(written > 0),
+        }
+    }
+
+    /// By the newest state.
+    fn tenant_exists(&self) -> bool {
+        let open = |schema| KeyedTable::open(schema, c"tenants", Some(c"tenants_pkey"), 1, Use::Reading);
+        let Some(tenants) = scan::schema(cache::SCHEMA).and_then(open) else { return false };
+        let mut exists = false;
+        tenants.scan(&Seen::By(&CatalogSnapshot::take(tenants.oid())), &[(1, self.tenant)], |_| {
+            exists = true;
+            false
+        });
+        exists
+    }
+
     /// Keeps what a slot held of a period that is over.
-    pub fn close(&self, start: Micros, amount: i64) {
+    pub fn close(&self, start: Micros, amount: i64) -> Result<(), Error> {
         let (start, amount) = (Argument::Moment(start), Argument::Number(amount));
         let row = [Argument::Uuid(*self.tenant), Argument::Text(self.meter), start, amount];
-        rights::write_as_owner(self.table.oid(), INSERT_PERIOD, &row);
+        self.of_tenant(rights::write_as_owner(self.table.oid(), INSERT_PERIOD, &row)).map(|_| ())
     }
 }
 
