@@ -27,7 +27,7 @@ BEGIN
     IF relation.relpersistence = 't' THEN
         RAISE EXCEPTION 'cannot protect %: it is a temporary table', "table" USING ERRCODE = '0A000';
     END IF;
-    PERFORM tenancy.check_no_reference_table("table");
+    PERFORM tenancy.check_no_reference_table(r.relation) FROM tenancy.covered_relations("table") r;
     IF EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = "table") THEN
         WITH RECURSIVE line (id) AS (
             SELECT "table"::oid
