@@ -27,7 +27,7 @@ BEGIN
     IF relation.relpersistence = 't' THEN
         RAISE EXCEPTION 'cannot protect %: it is a temporary table', "table" USING ERRCODE = '0A000';
     END IF;
-    PERFORM tenancy.check_no_reference_table("table");
+    PERFORM tenancy.check_no_reference_table(r.relation) FROM tenancy.covered_relations("table") r;
     IF EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = "table") THEN
         WITH RECURSIVE line (id) AS (
             SELECT "table"::oid
@@ -72,9 +72,10 @@ BEGIN
         RAISE EXCEPTION 'invalid mode "%"', mode USING ERRCODE = '22023',
             HINT = 'Use active, for rows of the active tenant, membership, for rows of all of the user''s tenants, or observe, which enforces nothing.';
     END IF;
+    existing_policies := nullif(existing_policies, 'refuse');
     IF existing_policies NOT IN ('keep', 'drop') THEN
         RAISE EXCEPTION 'invalid existing_policies "%"', existing_policies USING ERRCODE = '22023',
-            HINT = 'Use keep or drop, or null to be told of them.';
+            HINT = 'Use keep or drop, or refuse, as null does, to be told of them.';
     END IF;
     IF tenant_keys NOT IN ('report', 'fix') THEN
         RAISE EXCEPTION 'invalid tenant_keys "%"', tenant_keys USING ERRCODE = '22023', HINT = 'Use report or fix.';
