@@ -262,6 +262,65 @@ fn what_was_granted_to_some_is_never_too_much_nor_lost() {
     assert_eq!(admin.number("SELECT deadlocks FROM pg_stat_database WHERE datname = 'work'"), 0);
 }
 
+/// Transactions end while their versions are read: then one slot must not count as two, and nobody is refused what is there.
+#[test]
+fn a_slot_whose_writer_commits_while_it_is_read_counts_once() {
+    const SLOTS: i64 = 8;
+    const HELD: i64 = 75_000;
+    const FREE: i64 = 70_000;
+    let cluster = cluster();
+    let mut admin = prepare(&cluster, "work", "gauge", SLOTS * HELD + FREE);
+    let at = tenant(1);
+    admin.run(&format!(
+        "SELECT tenancy.set_quota('{at}', 'rows', soft => 10, hard => {}, period => 'none');
+         SET client_min_messages = error;
+         CREATE PROCEDURE swing(times int) LANGUAGE plpgsql AS $$
+         BEGIN
+             FOR turn IN 1..times LOOP
+                 PERFORM tenancy.record_usage('rows', 1, '{at}');
+                 COMMIT;
+                 PERFORM tenancy.record_usage('rows', -1, '{at}');
+                 COMMIT;
+             END LOOP;
+         END $$",
+        SLOTS * HELD + FREE
+    ));
+    let over = AtomicBool::new(false);
+    scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut watcher = cluster.connect("work");
+            let (mut looks, mut wrong) = (0, Vec::new());
+            let ask = format!("SELECT tenancy.remaining('rows', '{at}')");
+            while !over.load(Ordering::Relaxed) {
+                let left = watcher.number(&ask);
+                // Each writer may have one more, and what is undecided counts as used.
+                if !(FREE - 2 * SLOTS..=FREE + 2 * SLOTS).contains(&left) {
+                    wrong.push(left);
+                }
+                looks += 1;
+            }
+            assert!(looks > 100 && wrong.is_empty(), "of {looks} answers {wrong:?}");
+        });
+        let writers: Vec<_> = (0..SLOTS)
+            .map(|_| {
+                let mut session = cluster.connect("work");
+                session.run("SET client_min_messages = error");
+                session.run(&format!("SELECT tenancy.record_usage('rows', {HELD}, '{at}')"));
+                session
+            })
+            .collect();
+        let writers: Vec<_> = writers
+            .into_iter()
+            .map(|mut session| scope.spawn(move || session.run("CALL swing(1500)")))
+            .collect();
+        let ends: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        over.store(true, Ordering::Relaxed);
+        watching.join().expect("what is left is told as it is");
+        ends.into_iter().for_each(|end| end.expect("nobody is refused"));
+    });
+    assert_eq!(admin.number("SELECT sum(total) FROM tenancy.usage"), SLOTS * HELD);
+}
+
 #[test]
 fn a_quota_filled_by_copy_stops_it_whole() {
     let cluster = cluster();
