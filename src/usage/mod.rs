@@ -200,7 +200,7 @@ pub fn standing_of(tenant: &Id, meter: &Meter) -> Vec<Standing> {
     let Some(slots) = Slots::open(tenant, &meter.name, Use::Reading).filter(|_| !limits.is_empty()) else {
         return Vec::new();
     };
-    let versions = slots.versions();
+    let versions = slots.versions_while_written();
     let ahead = LEDGER
         .with_borrow(|ledger| ledger.get(&(*tenant, Rc::clone(&meter.name))))
         .map_or(0, |open| i128::from(open.recorded) - i128::from(open.written));

@@ -12,12 +12,16 @@ use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rights::{self, Argument};
+use std::collections::BTreeSet;
 
 const COLUMNS: usize = 9;
 /// The slot that fold_usage() brings others together in.
 pub const FOLDED: i64 = 0;
 /// Backends are numbered below this. A slot that a prepared transaction holds is passed over for the next that many on.
 const STRIDE: usize = 1 << 24;
+
+/// How often slots are read again at most.
+const READINGS: usize = 4;
 
 const INSERT_SLOT: &str = include_str!("../../sql/queries/insert_slot.sql");
 const INSERT_PERIOD: &str = include_str!("../../sql/queries/insert_period.sql");
@@ -80,6 +84,23 @@ impl<'k> Slots<'k> {
             versions.extend(Version::read(row));
             true
         });
+        versions
+    }
+
+    /// The same for who holds no lock. A slot whose new version goes to a place that the scan has passed, and commits before the
+    /// scan comes to the old one, is missed: so it is read until two readings in turn find the same slots.
+    pub fn versions_while_written(&self) -> Vec<Version> {
+        let slots =
+            |versions: &[Version]| versions.iter().map(|version| version.slot).collect::<BTreeSet<i64>>();
+        let mut versions = self.versions();
+        for _ in 0..READINGS {
+            let again = self.versions();
+            let same = slots(&again) == slots(&versions);
+            versions = again;
+            if same {
+                break;
+            }
+        }
         versions
     }
 

@@ -285,6 +285,14 @@ fn a_slot_whose_writer_commits_while_it_is_read_counts_once() {
          END $$",
         SLOTS * HELD + FREE
     ));
+    let writers: Vec<_> = (0..SLOTS)
+        .map(|_| {
+            let mut session = cluster.connect("work");
+            session.run("SET client_min_messages = error");
+            session.run(&format!("SELECT tenancy.record_usage('rows', {HELD}, '{at}')"));
+            session
+        })
+        .collect();
     let over = AtomicBool::new(false);
     scope(|scope| {
         let watching = scope.spawn(|| {
@@ -299,16 +307,13 @@ fn a_slot_whose_writer_commits_while_it_is_read_counts_once() {
                 }
                 looks += 1;
             }
-            assert!(looks > 100 && wrong.is_empty(), "of {looks} answers {wrong:?}");
+            assert!(
+                looks > 100 && wrong.is_empty(),
+                "of {looks} answers {} wrong, {:?}",
+                wrong.len(),
+                wrong.first()
+            );
         });
-        let writers: Vec<_> = (0..SLOTS)
-            .map(|_| {
-                let mut session = cluster.connect("work");
-                session.run("SET client_min_messages = error");
-                session.run(&format!("SELECT tenancy.record_usage('rows', {HELD}, '{at}')"));
-                session
-            })
-            .collect();
         let writers: Vec<_> = writers
             .into_iter()
             .map(|mut session| scope.spawn(move || session.run("CALL swing(1500)")))
