@@ -102,3 +102,10 @@ fn enterable_tenants()
     let uuid = |id: Id| pgrx::Uuid::from_bytes(id);
     TableIterator::new(tenants.into_iter().map(move |t| (uuid(t.id), t.key, t.slug)))
 }
+
+/// The roles of the application that a database role was given, by the newest committed state and one's own changes, at
+/// every isolation level.
+#[pg_extern(stable, strict)]
+fn roles_of_database_role(db_role: pg_sys::Oid) -> Vec<pgrx::Uuid> {
+    cache::roles_of_job(db_role).into_iter().map(pgrx::Uuid::from_bytes).collect()
+}

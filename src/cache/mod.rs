@@ -25,7 +25,7 @@ pub use holders::{Kind, reached};
 pub use layout::{missing_signals, quotas_are_announced};
 pub use lookups::{
     all_tenants, direct_grants_of, each_access, explain, junior_edges, operator_until, role_closure,
-    role_tenant, roles_named, tenant_for_job, tenant_key, tenants_for_job, user_of_subject,
+    role_tenant, roles_named, roles_of_job, tenant_for_job, tenant_key, tenants_for_job, user_of_subject,
 };
 
 /// Where everything of ours is. Administrators alone can put something there.

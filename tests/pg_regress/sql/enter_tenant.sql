@@ -38,7 +38,7 @@ SELECT pg_temp.as_role('entered_job', f) FROM unnest(ARRAY['SELECT tenancy.allow
     'INSERT INTO tenancy.database_role_roles (db_role, role_id) SELECT ''entered_job'', id FROM tenancy.roles WHERE name = ''owner''']) f;
 -- What cannot be allowed.
 SELECT pg_temp.as_role(current_user, f) FROM unnest(ARRAY['SELECT tenancy.allow_database_role(''no such role'', ''{owner}'')', 'SELECT tenancy.allow_database_role(''public'', ''{owner}'')', 'SELECT tenancy.allow_database_role(NULL, ''{owner}'')',
-    'SELECT tenancy.allow_database_role(''entered_job'', NULL)', 'SELECT tenancy.allow_database_role(''entered_job'', ''{}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{owner,NULL}'')',
+    'SELECT tenancy.allow_database_role(''entered_job'', NULL)', 'SELECT tenancy.allow_database_role(''entered_job'', ''{}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{owner,NULL}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{{owner}}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{{owner,NULL},{owner,owner}}'')',
     'SELECT tenancy.allow_database_role(''entered_job'', ''{owner,no such role}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{owner,entered own}'')', 'SELECT tenancy.disallow_database_role(''no such role'')',
     'INSERT INTO tenancy.database_role_roles (db_role, role_id, role_scope) SELECT ''entered_job'', id, scope_id FROM tenancy.roles WHERE name = ''entered own''',
     'INSERT INTO tenancy.database_role_roles (db_role, role_id) SELECT ''entered_job'', id FROM tenancy.roles WHERE name = ''entered own''']) f;
