@@ -5,7 +5,7 @@ use crate::claims::Claims;
 use crate::claims::stated::Stated;
 use crate::claims::validity::Validity;
 use crate::pg::{role, setting, xact};
-use crate::rbac::grants::{Explanation, TenantStatus};
+use crate::rbac::grants::{Explanation, Grantee, TenantStatus};
 use crate::rbac::pattern::Pattern;
 use crate::rbac::{Id, format_id, hierarchy};
 use crate::session::identity::Identity;
@@ -99,6 +99,10 @@ fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
                 let hint = "BEGIN; SELECT tenancy.set_identity(...); and what needs it, in one transaction. In autocommit it \
                             ends with its own statement.";
                 let finding =
+        Some(Stated::Job { .. }) if identity.whose.is_none() => {
+            "a database role that has been dropped, in a tenant that it entered: nobody; claims are not read"
+                .to_owned()
+        }
                     "this database role may state an identity, and has stated none in this transaction";
                 say(findings, topic, finding, hint);
             }
@@ -296,9 +300,9 @@ fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
             findings,
             "permissions lacking",
             lacking.join(", "),
-            match read_only {
-                true => "The tenant is read-only: only permissions named *.read hold.",
-                false => {
+            match (read_only, whose) {
+                (true, _) => "The tenant is read-only: only permissions named *.read hold.",
+                (false, Grantee::User(_)) => {
                     "Granted through a role: tenancy.grant_permission() to a role, tenancy.grant_role() to the \
                      member."
                 }
@@ -315,6 +319,10 @@ fn about_roles(explanation: &Explanation, findings: &mut Vec<Finding>) {
             (false, _) => "suspended member".to_owned(),
             (true, _) => format!("active member, tenant {}", membership.tenant_status.name()),
         };
+                (false, Grantee::Job { .. }) => {
+                    "Granted through a role of the application: tenancy.grant_permission() to a role, \
+                     tenancy.allow_database_role() with it and those that the database role has."
+                }
         say(findings, "membership", format!("{tenant} ({}): {state}", format_id(&membership.tenant)), "");
         for assignment in &membership.assigned {
             let path = match &assignment.group {

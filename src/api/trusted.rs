@@ -94,6 +94,7 @@ fn state(function: &'static str, stated: &Stated) -> Reply {
 
 /// The tenants that the current database role can enter, in order of id.
 #[pg_extern(stable, parallel_restricted)]
+    cache::refresh();
 #[allow(clippy::type_complexity)]
 fn enterable_tenants()
 -> TableIterator<'static, (name!(id, pgrx::Uuid), name!(key, Option<String>), name!(slug, String))> {
@@ -109,3 +110,4 @@ fn enterable_tenants()
 fn roles_of_database_role(db_role: pg_sys::Oid) -> Vec<pgrx::Uuid> {
     cache::roles_of_job(db_role).into_iter().map(pgrx::Uuid::from_bytes).collect()
 }
+    cache::refresh();

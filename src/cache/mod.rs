@@ -9,7 +9,7 @@ pub mod store;
 
 use crate::pg::execution::Execution;
 use crate::pg::invalidation::{self, Change};
-use crate::pg::xact;
+use crate::pg::{role, xact};
 use crate::rbac::Id;
 use crate::rbac::access::AccessMap;
 use crate::rbac::catalogue::Catalogue;
@@ -88,6 +88,7 @@ thread_local! {
 
 /// Called once when the library loads.
 pub fn start() {
+    role::on_change(move_epoch);
     invalidation::on_change(|change| match change {
         Change::Grants => CLOCK.invalidate(),
         Change::Roles => CLOCK.invalidate_roles(),
@@ -213,7 +214,7 @@ pub const NOBODY: Id = [0; 16];
 
 /// The role that owns our tables, if they exist.
 pub fn schema_owner() -> Option<pgrx::pg_sys::Oid> {
-    layout::signal_relation().and_then(crate::pg::role::owner_of)
+    layout::signal_relation().and_then(role::owner_of)
 }
 
 /// Announces that who holds which roles where has changed.

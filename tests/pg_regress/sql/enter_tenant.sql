@@ -97,6 +97,7 @@ SELECT tenancy.allow_database_role('entered_job', '{entered_writer,owner}');
 SELECT public.whoami(), tenancy.has_permission('members.assign') AS owner;
 SELECT tenancy.allow_database_role('entered_job', '{entered_writer}');
 SELECT public.whoami(), tenancy.has_permission('members.assign') AS owner;
+SELECT hint FROM tenancy.diagnose() WHERE topic = 'permissions lacking';
 SELECT tenancy.disallow_database_role('entered_job'), tenancy.disallow_database_role('entered_job') AS again;
 :whoami
 ROLLBACK;
@@ -169,6 +170,30 @@ BEGIN;
 SET LOCAL ROLE "entered Other's";
 SELECT tenancy.enter_tenant(:a::uuid);
 :whoami
+ROLLBACK;
+-- While it is dropped it is nobody, and enters nothing, in transactions and sessions that had taken it.
+BEGIN;
+SET LOCAL ROLE "entered Other's";
+SELECT tenancy.enter_tenant(:a::uuid);
+RESET ROLE;
+SAVEPOINT s;
+DROP OWNED BY "entered Other's";
+DROP ROLE "entered Other's";
+:whoami
+SELECT finding FROM tenancy.diagnose() WHERE topic IN ('identity', 'user', 'active tenant');
+ROLLBACK TO s;
+:whoami
+-- Within one statement, too, and put back.
+DO $$ BEGIN
+    RAISE NOTICE '%', public.whoami();
+    BEGIN
+        DROP OWNED BY "entered Other's";
+        DROP ROLE "entered Other's";
+        RAISE NOTICE '%', public.whoami();
+        RAISE division_by_zero;
+    EXCEPTION WHEN division_by_zero THEN RAISE NOTICE '%', public.whoami();
+    END;
+END $$;
 ROLLBACK;
 DROP OWNED BY "entered Other's";
 DROP ROLE "entered Other's";
