@@ -11,9 +11,14 @@ CREATE FUNCTION tenancy.set_identity(subject text, tenant text DEFAULT NULL) RET
 REVOKE ALL ON FUNCTION tenancy.set_identity(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.set_identity(subject text, tenant text) IS 'For trusted callers: the same by the subject as a token''s sub would be, the user''s uuid or what tenancy.subjects maps, and the tenant''s id or key. An unknown subject is nobody. Errors: 42501 not a trusted caller; 22023 no uuid, or not 1 to 1024 bytes';
 
--- One row whoever comes first; at REPEATABLE READ and above a race ends in 40001, and the second try finds it.
 CREATE FUNCTION tenancy.map_subject(subject text) RETURNS uuid
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'tenancy_map_subject';
+REVOKE ALL ON FUNCTION tenancy.map_subject(text) FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.map_subject(text) IS 'For administrators: the user of a subject, made up if it has none yet; trusted callers may too. Errors: 42501 neither; 22023 not 1 to 1024 bytes, or not ASCII in a database that is not UTF8';
+
+-- One row whoever comes first; at REPEATABLE READ and above a race ends in 40001, and the second try finds it.
+CREATE FUNCTION tenancy.user_of_subject(subject text) RETURNS uuid
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     found_user uuid;
 BEGIN
@@ -23,17 +28,16 @@ BEGIN
     IF getdatabaseencoding() <> 'UTF8' AND octet_length(convert_to(subject, 'UTF8')) <> length(subject) THEN
         RAISE EXCEPTION 'subject must be ASCII in a database of encoding %', getdatabaseencoding() USING ERRCODE = '22023';
     END IF;
-    SELECT s.user_id INTO found_user FROM tenancy.subjects s WHERE s.subject = map_subject.subject;
+    SELECT s.user_id INTO found_user FROM tenancy.subjects s WHERE s.subject = user_of_subject.subject;
     IF NOT FOUND THEN
-        INSERT INTO tenancy.subjects (subject) VALUES (map_subject.subject)
+        INSERT INTO tenancy.subjects (subject) VALUES (user_of_subject.subject)
         ON CONFLICT ON CONSTRAINT subjects_pkey DO NOTHING;
-        SELECT s.user_id INTO found_user FROM tenancy.subjects s WHERE s.subject = map_subject.subject;
+        SELECT s.user_id INTO found_user FROM tenancy.subjects s WHERE s.subject = user_of_subject.subject;
     END IF;
     RETURN found_user;
 END
 $$;
-REVOKE ALL ON FUNCTION tenancy.map_subject(text) FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.map_subject(text) IS 'For administrators: the user of a subject, made up if it has none yet; trusted callers may too. Errors: 42501 neither; 22023 not 1 to 1024 bytes, or not ASCII in a database that is not UTF8';
+COMMENT ON FUNCTION tenancy.user_of_subject(text) IS 'Administrators only: what map_subject does, as the role that owns the tables';
 
 CREATE FUNCTION tenancy.is_trusted_caller(db_role name) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

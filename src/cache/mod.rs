@@ -22,7 +22,7 @@ use std::rc::Rc;
 use store::{Keep, Store};
 
 pub use holders::{Kind, reached};
-pub use layout::{missing_signals, quotas_are_announced};
+pub use layout::{missing_signals, quotas_are_announced, signal_relation};
 pub use lookups::{
     all_tenants, direct_grants_of, each_access, explain, junior_edges, operator_until, role_closure,
     role_tenant, roles_named, roles_of_job, tenant_for_job, tenant_key, tenants_for_job, user_of_subject,

@@ -1,5 +1,6 @@
 //! Database roles: who the current user is, in Postgres's own terms.
 
+use super::compat;
 use pgrx::pg_sys::{self, Oid};
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -123,6 +124,12 @@ impl Drop for Acting {
         // SAFETY: what `begin` found.
         unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) }
     }
+}
+
+/// Whether a role may execute a function: by itself, by membership, or as a superuser. What others committed counts once
+/// their messages have been read.
+pub fn may_execute(role: Oid, function: Oid) -> bool {
+    compat::function_access(function, role) == pg_sys::AclResult::ACLCHECK_OK
 }
 
 /// Whether the role has not been dropped. A session that had taken it goes on under its id.
