@@ -83,7 +83,11 @@ extension_sql_file!(
     name = "trusted_callers",
     requires = ["database_roles"]
 );
-extension_sql_file!("../sql/bootstrap/job_roles.sql", name = "job_roles", requires = ["trusted_callers"]);
+extension_sql_file!(
+    "../sql/bootstrap/job_roles.sql",
+    name = "job_roles",
+    requires = ["trusted_callers", api::trusted::roles_of_database_role]
+);
 extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
     name = "protect_inspect",
@@ -274,6 +278,7 @@ extension_sql_file!(
         api::metering::correct_usage,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,
+        api::trusted::roles_of_database_role,
         api::diagnosis::diagnose
     ]
 );

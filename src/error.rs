@@ -32,6 +32,8 @@ pub enum Error {
     SubjectLength,
     #[error("tenant must be a tenant's id or key")]
     NotATenant,
+    #[error("permission denied for function {0}")]
+    MayNotExecute(&'static str),
     #[error("permission denied: database role \"{0}\" may not enter tenants")]
     MayNotEnter(String),
     #[error("tenant does not exist")]
@@ -136,6 +138,8 @@ impl From<Error> for ErrorReport {
                 "Subjects of another form are looked up in tenancy.subjects with tenancy.subject_format = mapped.",
             ),
             SubjectLength => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
+            // As the server itself says it.
+            MayNotExecute(_) => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", ""),
             MayNotEnter(role) => {
                 asked = format!(
                     "An administrator can allow it: SELECT tenancy.allow_database_role('{}', '{{...}}').",
