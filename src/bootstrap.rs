@@ -139,9 +139,14 @@ extension_sql_file!(
     requires = [api::rights::read_as_owner, "protect_table"]
 );
 extension_sql_file!(
+    "../sql/bootstrap/protect_staged_check.sql",
+    name = "protect_staged_check",
+    requires = ["protect_staged"]
+);
+extension_sql_file!(
     "../sql/bootstrap/protect_staged_script.sql",
     name = "protect_staged_script",
-    requires = ["protect_staged"]
+    requires = ["protect_staged_check"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_partitions.sql",

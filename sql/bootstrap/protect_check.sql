@@ -142,3 +142,21 @@ CREATE FUNCTION tenancy.foreign_policies(root regclass) RETURNS TABLE (relation 
      ORDER BY r.depth, r.relation::text COLLATE "C", p.polname;
     END;
 COMMENT ON FUNCTION tenancy.foreign_policies(regclass) IS 'Administrators only: permissive policies beside ours on the table, its partitions and children';
+
+CREATE FUNCTION tenancy.check_policies(root regclass, options jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    names text;
+BEGIN
+    IF options ->> 'existing_policies' IS NULL
+       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'mode' IS DISTINCT FROM 'observe') THEN
+        SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
+        IF names IS NOT NULL THEN
+            RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',
+                DETAIL = format('What they allow would be allowed beside the permissions, inside a tenant: %s.', names),
+                HINT = format('Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them. SELECT * FROM tenancy.existing_policies(%L) says what each lets through.', root);
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_policies(regclass, jsonb) IS 'Administrators only: 55000 for permissive policies that nobody decided about';
