@@ -114,16 +114,16 @@ BEGIN
         RAISE EXCEPTION 'cannot unprotect %: its rows are counted for their tenants', root USING ERRCODE = '55000',
             HINT = format('SELECT tenancy.unmeter_table(%L); first.', root::text);
     END IF;
+    all_covered := ARRAY(SELECT p FROM tenancy.protected_tables p JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
+                          ORDER BY c.depth, p.table_id::text COLLATE "C");
     -- What is below another protected table would be covered with it at the first statement here, so it is now.
     SELECT q.root_id INTO above FROM pg_inherits i JOIN tenancy.protected_tables q ON q.table_id = i.inhparent
      WHERE i.inhrelid = root AND q.root_id <> root ORDER BY i.inhseqno LIMIT 1;
     IF FOUND THEN
         UPDATE tenancy.protected_tables p SET root_id = above WHERE p.root_id = root;
-        PERFORM tenancy.cover_relation(above, c.relation) FROM tenancy.covered_relations(root) c ORDER BY c.depth;
+        PERFORM tenancy.cover_relation(above, u.table_id) FROM unnest(all_covered) u;
         RETURN true;
     END IF;
-    all_covered := ARRAY(SELECT p FROM tenancy.protected_tables p JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
-                          ORDER BY c.depth, p.table_id::text COLLATE "C");
     -- The rows first, so that the event trigger finds nothing to look after; access before structure, so that
     -- an owner who was forced can see whether the column is empty.
     DELETE FROM tenancy.protected_tables p WHERE p.root_id = root;
