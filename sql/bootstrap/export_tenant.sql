@@ -75,7 +75,7 @@ BEGIN
     )
     SELECT string_agg(DISTINCT format('%I on %s', c.conname, c.conrelid::regclass), ', ') INTO names
       FROM tenancy.references_between_tables() r JOIN pg_constraint c ON c.oid = r.id
-      JOIN o f ON f.root = r.child JOIN o t ON t.root = r.parent AND t.component = f.component
+      JOIN o f ON f.relation = r.child JOIN o t ON t.relation = r.parent AND t.component = f.component
      WHERE NOT r.can_wait;
     IF names IS NOT NULL THEN
         RAISE EXCEPTION 'tables refer to each other in a circle' USING ERRCODE = '0A000',
@@ -96,8 +96,8 @@ BEGIN
                (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
                  WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns
           FROM tenancy.tables_of_tenants() t
-          JOIN tenancy.order_of_tables(true) o ON o.root = t.root
-          JOIN tenancy.order_of_tables(false) s ON s.root = t.root
+          JOIN tenancy.order_of_tables(true) o ON o.relation = t.relation
+          JOIN tenancy.order_of_tables(false) s ON s.relation = t.relation
           JOIN pg_class c ON c.oid = t.relation
          ORDER BY o.rank, s.rank, t.root::text COLLATE "C", t.relation <> t.root, t.relation::text COLLATE "C"
     LOOP
