@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(3);
 /// Entries that were nothing for so many turns are freed.
 const TURNS: u64 = 10;
+/// So many places of the table are looked through while nobody can count anything new.
+const AT_ONCE: usize = 4096;
 /// A fast shutdown ends clients and worker at once: what the clients still count is waited for.
 const LAST_WAIT: Duration = Duration::from_millis(20);
 const LAST_TURNS: u32 = 25;
@@ -85,8 +87,8 @@ impl Flusher {
 
     /// Frees what is nothing, and goes if that is all. What is added later finds no worker, and asks for one.
     fn leave(&self, turns: u64) -> bool {
+        self.sweep(turns);
         let left = change(|table, seats| {
-            table.sweep(self.database, turns);
             let empty = table.sum(self.database) == 0;
             if empty {
                 seats.leave(worker::process());
@@ -94,6 +96,14 @@ impl Flusher {
             empty
         });
         left != Some(false)
+    }
+
+    /// Others go on counting between one part of the table and the next.
+    fn sweep(&self, turns: u64) {
+        let places = read(|table, _| table.places()).unwrap_or(0);
+        for from in (0..places).step_by(AT_ONCE) {
+            change(|table, _| table.sweep(self.database, turns, from..from + AT_ONCE));
+        }
     }
 
     /// The server shuts down, or somebody ended this worker.
@@ -140,7 +150,7 @@ impl Flusher {
             (table.is_due(self.database, TURNS), table.shall_tell())
         });
         if let Some((true, _)) = due {
-            change(|table, _| table.sweep(self.database, TURNS));
+            self.sweep(TURNS);
         }
         if let Some((_, true)) = due {
             warning_in_log(
