@@ -255,6 +255,49 @@ fn a_database_has_one_worker_and_lacks_one_as_soon_as_it_left() {
 }
 
 #[test]
+fn a_worker_that_is_not_given_is_known_to_be_refused_until_one_sits() {
+    let words = words(Seats::WORDS);
+    let seats = Seats::new(&words).expect("enough words");
+    assert!(!seats.is_refused(7, || NOW) && seats.ask(7, NOW));
+    assert!(!seats.is_refused(7, || NOW));
+    seats.refuse(7);
+    // It is asked for again after a while, and refused until it comes.
+    assert!(seats.is_refused(7, || NOW) && !seats.lacks(7, || NOW) && !seats.ask(7, NOW));
+    assert!(seats.lacks(7, || NOW + PATIENCE) && seats.ask(7, NOW + PATIENCE));
+    // Who stands in for it changes nothing of that.
+    assert!(seats.stand_in(7, 10) && !seats.take(7, 11) && !seats.stand_in(7, 11));
+    assert!(!seats.lacks(7, || u64::MAX) && seats.worker(7) == Some(10));
+    seats.give_back(11);
+    seats.give_back(10);
+    assert!(seats.worker(7).is_none() && !seats.ask(7, NOW + PATIENCE));
+    assert!(seats.is_refused(7, || NOW + PATIENCE));
+    assert!(seats.take(7, 11) && !seats.is_refused(7, || NOW));
+    seats.leave(11);
+    assert!(!seats.is_refused(7, || NOW + PATIENCE) && !seats.is_refused(8, || NOW));
+    // Where others have all seats there is none either.
+    let others = (100..).take_while(|database| seats.ask(*database, NOW)).count();
+    assert!(others > 1 && seats.is_refused(8, || NOW) && !seats.is_refused(8, || NOW + PATIENCE));
+}
+
+#[test]
+fn what_could_not_be_written_is_known_until_something_is() {
+    let words = words(Seats::WORDS);
+    let seats = Seats::new(&words).expect("enough words");
+    assert!(seats.ask(7, NOW) && seats.take(7, 11) && !seats.has_failed(7));
+    seats.failed(7);
+    seats.failed(8);
+    assert!(seats.has_failed(7) && !seats.has_failed(8));
+    seats.wrote(7, NOW);
+    assert!(!seats.has_failed(7));
+    // Of another database's worker in the same seat nothing is known.
+    seats.failed(7);
+    seats.refuse(7);
+    seats.leave(11);
+    let same = (100..).take_while(|database| seats.ask(*database, NOW)).collect::<Vec<u32>>();
+    assert!(same.iter().all(|database| !seats.has_failed(*database) && !seats.is_refused(*database, || NOW)));
+}
+
+#[test]
 fn seats_are_taken_over_by_other_databases_once_free() {
     let words = words(Seats::WORDS);
     let seats = Seats::new(&words).expect("enough words");
