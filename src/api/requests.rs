@@ -84,6 +84,19 @@ pub fn findings() -> Vec<(String, &'static str)> {
                 format!("requests are counted in shared memory, and written every {interval} ms"),
                 "",
             ));
+            if stats.waits_for_worker {
+                findings.push((
+                    "counts of requests are not written: they wait for a background worker".to_owned(),
+                    "Raise max_worker_processes and restart, or see in the server's log why the worker ends. Until then each \
+                     connection that counted writes when it ends.",
+                ));
+            }
+            if stats.cannot_write {
+                findings.push((
+                    "counts of requests could not be written when it was last tried, and are kept".to_owned(),
+                    "The server's log says why: a lock that was held for more than five seconds, for example.",
+                ));
+            }
             if stats.dropped > 0 {
                 findings.push((
                     format!("{} counts of requests were dropped: shared memory was full", stats.dropped),

@@ -86,3 +86,17 @@ pub unsafe fn update_without_waiting(
     };
     result == pg_sys::TM_Result::TM_Ok
 }
+
+/// Has a signal handled from now on.
+///
+/// # Safety
+/// `handler` does only what a signal handler may.
+pub unsafe fn on_signal(signal: i32, handler: unsafe extern "C-unwind" fn(i32)) {
+    // SAFETY: the caller's promise; the function has static lifetime and the signature of port.h.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(signal, Some(handler));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(signal, Some(handler));
+    }
+}

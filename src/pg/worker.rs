@@ -1,9 +1,11 @@
-//! Background workers: asking for one, and what one does with signals, settings and transactions.
+//! Background workers: asking for one, and what one does with signals, settings and transactions. And what a process that ends
+//! may still do.
 
+use super::compat;
 use super::subtransaction::{Failure, failure};
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags};
 use pgrx::pg_sys::{self, Datum, Oid};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -32,11 +34,15 @@ pub fn ask_for(kind: &str, function: &str, argument: u32) -> bool {
 }
 
 /// What whoever owns the database may have set for it must not reach the worker.
-const SETTINGS: [(&CStr, &CStr); 8] = [
+const SETTINGS: &[(&CStr, &CStr)] = &[
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"statement_timeout", c"0"),
     (c"lock_timeout", c"5s"),
     (c"idle_in_transaction_session_timeout", c"0"),
+    (c"idle_session_timeout", c"0"),
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    (c"transaction_timeout", c"0"),
+    (c"client_connection_check_interval", c"0"),
     (c"default_transaction_read_only", c"off"),
     (c"default_transaction_deferrable", c"off"),
     (c"default_transaction_isolation", c"read committed"),
@@ -47,6 +53,10 @@ const SETTINGS: [(&CStr, &CStr); 8] = [
 pub fn connect(database: u32) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(Oid::from(database)), None);
+    set_settings();
+}
+
+fn set_settings() {
     for (name, value) in SETTINGS {
         // SAFETY: as postgres' own workers set theirs (autovacuum.c), outside of a transaction.
         unsafe {
@@ -61,22 +71,49 @@ pub fn connect(database: u32) {
 }
 
 thread_local! {
-    static AT_EXIT: Cell<Option<fn()>> = const { Cell::new(None) };
+    static AT_EXIT: RefCell<Vec<fn()>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Called once when this process ends, in whatever way but by being killed. It must not raise.
+/// Called once when this process ends, in whatever way but by being killed; of several the last one first, and the next one
+/// even if that ends the process anew. It must not raise.
 pub fn at_exit(work: fn()) {
-    AT_EXIT.set(Some(work));
+    AT_EXIT.with_borrow_mut(|works| works.push(work));
     // SAFETY: the callback has static lifetime and the signature of ipc.h; shared memory is still there when it runs.
     unsafe { pg_sys::before_shmem_exit(Some(ending), Datum::from(0)) }
 }
 
 #[pgrx::pg_guard]
 extern "C-unwind" fn ending(_code: i32, _argument: Datum) {
-    if let Some(work) = AT_EXIT.take() {
+    if let Some(work) = AT_EXIT.with_borrow_mut(Vec::pop) {
         work();
     }
 }
+
+/// Lets what is called at exit run transactions that fail and wait as any other's do: an error can be caught, and a lock is
+/// not waited for longer than lock_timeout. Nothing more is said to a client, and whoever ends this process already has.
+pub fn while_ending(work: impl FnOnce()) {
+    // SAFETY: before_shmem_exit is where transactions can still be run, after the one that was open is aborted, as temporary
+    // tables are dropped there (namespace.c: RemoveTempRelationsCallback). The variables are those that proc_exit_prepare
+    // (ipc.c) sets, so that errors would be FATAL and no lock_timeout heard of; they are put back to what it left. What was
+    // still to be said of the client and of its cancellation is void (postgres.c: ProcessInterrupts). Nothing that is raised
+    // leaves the block: whoever called was promised that this process ends.
+    unsafe {
+        pg_sys::AbortOutOfAnyTransaction();
+        pg_sys::whereToSendOutput = pg_sys::CommandDest::DestNone;
+        pg_sys::ClientConnectionLost = 0;
+        pg_sys::QueryCancelHoldoffCount = 0;
+        compat::on_signal(pg_sys::SIGTERM as i32, already_ending);
+        set_settings();
+        let held = pg_sys::InterruptHoldoffCount;
+        pg_sys::InterruptHoldoffCount = 0;
+        pg_sys::proc_exit_inprogress = false;
+        pgrx::PgTryBuilder::new(AssertUnwindSafe(work)).catch_others(|_| ()).execute();
+        pg_sys::proc_exit_inprogress = true;
+        pg_sys::InterruptHoldoffCount = held;
+    }
+}
+
+extern "C-unwind" fn already_ending(_signal: i32) {}
 
 /// Waits that long, or until a signal comes, and reads the settings again if that was asked for. Whether to go on: false
 /// once the worker is told to end.

@@ -1,6 +1,8 @@
 //! The worker that writes what a database's backends have counted. It begins with the first count, and ends when there is
-//! nothing to write: whoever is connected to a database keeps it from being dropped or copied.
+//! nothing to write: whoever is connected to a database keeps it from being dropped or copied. While there is none, because
+//! the server gives none or is about to stop, a connection that counted writes what is there when it ends.
 
+use super::seats::Seats;
 use super::shared::{self, change, interval, read, warning_in_log};
 use super::table::Key;
 use super::{Enforce, Meter, meter, record};
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(3);
 /// Entries that were nothing for so many turns are freed.
 const TURNS: u64 = 10;
+/// So many places of the table are looked through while nobody can count anything new.
+const AT_ONCE: usize = 4096;
 /// A fast shutdown ends clients and worker at once: what the clients still count is waited for.
 const LAST_WAIT: Duration = Duration::from_millis(20);
 const LAST_TURNS: u32 = 25;
@@ -24,6 +28,8 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Flusher {
     database: u32,
+    /// It is no worker, but a connection that ends.
+    stands_in: bool,
     /// The last turn failed as a whole: each entry is tried by itself.
     careful: bool,
     told: Option<Instant>,
@@ -44,17 +50,54 @@ pub extern "C-unwind" fn tenancy_usage_worker(argument: Datum) {
     let database = argument.value() as u32;
     worker::connect(database);
     shared::this_process_writes();
-    if change(|_, seats| seats.take(database, worker::process())) != Some(true) {
+    let take = || change(|_, seats| seats.take(database, worker::process())) == Some(true);
+    // A connection that ends may be writing in its place for a moment.
+    let mut turns = 0..LAST_TURNS;
+    while !take() {
+        if turns.next().is_none() || !worker::wait(LAST_WAIT) {
+            return;
+        }
+    }
+    worker::at_exit(|| at_exit(|seats| seats.leave(worker::process())));
+    Flusher { database, ..Flusher::default() }.run();
+}
+
+/// Without the lock: a process that ends may not wait for it.
+fn at_exit(work: impl FnOnce(Seats<'static>)) {
+    if let Some(seats) = crate::pg::shmem::words().and_then(shared::seats) {
+        work(seats);
+    }
+}
+
+/// Called once in a process that counts.
+pub fn write_at_exit() {
+    worker::at_exit(|| at_exit(|seats| seats.give_back(worker::process())));
+    worker::at_exit(stand_in);
+}
+
+/// What waits is written here if nobody else is there to do it. Of many that end at once one writes for all: it goes when
+/// nothing is left, and whoever counted before he ended is seen by it.
+fn stand_in() {
+    let database = worker::database();
+    let is_waiting = read(|table, seats| seats.worker(database).is_none() && table.sum(database) > 0);
+    if is_waiting != Some(true) {
         return;
     }
-    worker::at_exit(|| {
-        let process = worker::process();
-        // Without the lock: a process that ends may not wait for it.
-        if let Some(seats) = crate::pg::shmem::words().and_then(shared::seats) {
-            seats.leave(process);
+    worker::while_ending(|| {
+        if change(|_, seats| seats.stand_in(database, worker::process())) != Some(true) {
+            return;
+        }
+        shared::this_process_writes();
+        let mut flusher = Flusher { database, stands_in: true, ..Flusher::default() };
+        for _ in 0..LAST_TURNS {
+            match flusher.turn() {
+                Turn::Gone => return flusher.give_up(),
+                Turn::Failed => return,
+                Turn::Wrote | Turn::Nothing if flusher.leave(0) => return,
+                Turn::Wrote | Turn::Nothing => {}
+            }
         }
     });
-    Flusher { database, ..Flusher::default() }.run();
 }
 
 impl Flusher {
@@ -85,15 +128,25 @@ impl Flusher {
 
     /// Frees what is nothing, and goes if that is all. What is added later finds no worker, and asks for one.
     fn leave(&self, turns: u64) -> bool {
+        self.sweep(turns);
         let left = change(|table, seats| {
-            table.sweep(self.database, turns);
             let empty = table.sum(self.database) == 0;
-            if empty {
-                seats.leave(worker::process());
+            match self.stands_in {
+                _ if !empty => {}
+                true => seats.give_back(worker::process()),
+                false => seats.leave(worker::process()),
             }
             empty
         });
         left != Some(false)
+    }
+
+    /// Others go on counting between one part of the table and the next.
+    fn sweep(&self, turns: u64) {
+        let places = read(|table, _| table.places()).unwrap_or(0);
+        for from in (0..places).step_by(AT_ONCE) {
+            change(|table, _| table.sweep(self.database, turns, from..from + AT_ONCE));
+        }
     }
 
     /// The server shuts down, or somebody ended this worker.
@@ -108,6 +161,7 @@ impl Flusher {
             }
             std::thread::sleep(LAST_WAIT);
         }
+        // Whoever counts even now writes that when he ends.
         self.turn();
     }
 
@@ -140,7 +194,7 @@ impl Flusher {
             (table.is_due(self.database, TURNS), table.shall_tell())
         });
         if let Some((true, _)) = due {
-            change(|table, _| table.sweep(self.database, TURNS));
+            self.sweep(TURNS);
         }
         if let Some((_, true)) = due {
             warning_in_log(
@@ -176,6 +230,7 @@ impl Flusher {
     }
 
     fn failed(&mut self, failure: &subtransaction::Failure) -> Turn {
+        read(|_, seats| seats.failed(self.database));
         if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
             self.told = Some(Instant::now());
             let text = format!(

@@ -3,7 +3,7 @@
 
 use super::seats::Seats;
 use super::table::{Added, Key, Table};
-use super::{Enforce, Meter, Recorded, record};
+use super::{Enforce, Meter, Recorded, flush, record};
 use crate::error::Error;
 use crate::pg::{shmem, worker, xact};
 use crate::rbac::Id;
@@ -19,6 +19,8 @@ const MAIN: &str = "tenancy_usage_worker";
 thread_local! {
     /// Whether this process has said that it cannot count.
     static TOLD: Cell<bool> = const { Cell::new(false) };
+    /// Whether this process will write, when it ends, what nobody else does.
+    static WILL_WRITE: Cell<bool> = const { Cell::new(false) };
     /// Whether this process is the worker, to whom what he is writing is no more pending.
     static WRITES: Cell<bool> = const { Cell::new(false) };
 }
@@ -82,15 +84,22 @@ pub fn count(tenant: &Id, meter: &Meter, amount: u64) -> Result<bool, Error> {
     }
     let database = worker::database();
     let Some(key) = Key::new(database, tenant, &meter.name) else { return Ok(false) };
-    let known = read(|table, seats| (table.add(&key, amount), seats.lacks(database, now)));
-    let (added, lacks_worker) = match known {
-        Some((Added::Absent, lacks)) => {
-            let added = change(|table, _| table.insert(&key, amount)).unwrap_or(Added::Full);
-            (added, lacks)
-        }
-        Some(known) => known,
-        None => (Added::Full, false),
-    };
+    let may_write = !xact::is_read_only();
+    let known = read(|table, seats| {
+        // Without a worker to be had it would wait, which only those do that cannot write it themselves.
+        let added = match may_write && seats.is_refused(database, now) {
+            true => Added::Full,
+            false => table.add(&key, amount),
+        };
+        (added, seats.lacks(database, now))
+    });
+    let (mut added, lacks_worker) = known.unwrap_or((Added::Full, false));
+    if added == Added::Absent {
+        added = change(|table, _| table.insert(&key, amount)).unwrap_or(Added::Full);
+    }
+    if added == Added::Done && !WILL_WRITE.replace(true) {
+        flush::write_at_exit();
+    }
     if lacks_worker {
         ask_for_worker(database);
     }
@@ -99,7 +108,7 @@ pub fn count(tenant: &Id, meter: &Meter, amount: u64) -> Result<bool, Error> {
         Added::TooMuch => Err(Error::UsageOverflow),
         Added::Absent | Added::Full => {
             let counted = count_directly(tenant, meter, amount)?;
-            if !counted {
+            if !counted && !may_write {
                 read(|table, _| table.drop_one());
             }
             Ok(counted)
@@ -121,7 +130,14 @@ fn ask_for_worker(database: u32) {
     if change(|_, seats| seats.ask(database, now())) != Some(true) {
         return;
     }
-    if !worker::ask_for(WORKER, MAIN, database) && change(|table, _| table.shall_complain()) == Some(true) {
+    if worker::ask_for(WORKER, MAIN, database) {
+        return;
+    }
+    let complaining = change(|table, seats| {
+        seats.refuse(database);
+        table.shall_complain()
+    });
+    if complaining == Some(true) {
         warning_in_log(
             "pg_tenancy: no background worker can be started to write what count_request() counted; max_worker_processes may be too low",
         );
@@ -138,7 +154,7 @@ pub fn warning_in_log(message: &str) {
     .report(PgLogLevel::LOG_SERVER_ONLY);
 }
 
-/// Said by the worker when it starts.
+/// Said by the worker when it starts, and by whoever does its work.
 pub fn this_process_writes() {
     WRITES.set(true);
 }
@@ -163,17 +179,26 @@ pub struct Stats {
     pub worker: Option<u64>,
     /// Microseconds since 1970.
     pub last_write: Option<u64>,
+    /// Whether something is pending that no worker writes, nor has been asked to lately.
+    pub waits_for_worker: bool,
+    /// Whether something is pending that the worker could not write.
+    pub cannot_write: bool,
 }
 
 /// `None` where there is no shared memory.
 pub fn stats() -> Option<Stats> {
     let database = worker::database();
-    read(|table, seats| Stats {
-        entries: table.used(),
-        capacity: table.capacity(),
-        dropped: table.dropped(),
-        pending: table.sum(database),
-        worker: seats.worker(database),
-        last_write: seats.last_write(database),
+    read(|table, seats| {
+        let pending = table.sum(database);
+        Stats {
+            entries: table.used(),
+            capacity: table.capacity(),
+            dropped: table.dropped(),
+            pending,
+            worker: seats.worker(database),
+            last_write: seats.last_write(database),
+            waits_for_worker: pending > 0 && (seats.lacks(database, now) || seats.is_refused(database, now)),
+            cannot_write: pending > 0 && seats.has_failed(database),
+        }
     })
 }

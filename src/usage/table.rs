@@ -2,6 +2,7 @@
 //! each function says which lock its caller holds. Amounts are added under the shared one, so that nobody waits for another.
 
 use crate::rbac::Id;
+use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -111,11 +112,11 @@ impl<'m> Table<'m> {
     }
 
     fn next(&self, place: usize) -> usize {
-        (place + 1) % places(self.capacity)
+        (place + 1) % self.places()
     }
 
     fn home(&self, key: &Key) -> usize {
-        ((u128::from(key.hash()) * places(self.capacity) as u128) >> 64) as usize
+        ((u128::from(key.hash()) * self.places() as u128) >> 64) as usize
     }
 
     /// Where the key is, or else the free place to put it. There is always a free one.
@@ -202,35 +203,45 @@ impl<'m> Table<'m> {
         entry[AMOUNT].load(Relaxed) == 0 && entry[IDLE].load(Relaxed) >= turns
     }
 
-    /// Frees those. Under the exclusive lock.
-    pub fn sweep(&self, database: u32, turns: u64) {
-        self.remove(database, |place| self.is_idle(place, turns));
+    /// Frees those in some of the places. Under the exclusive lock, which nobody has to hold for all of them.
+    pub fn sweep(&self, database: u32, turns: u64, among: Range<usize>) {
+        self.remove(database, among, |place| self.is_idle(place, turns));
     }
 
     /// Frees all entries of a database, whatever they hold, which is lost. Under the exclusive lock.
     pub fn discard(&self, database: u32) {
-        self.remove(database, |_| true);
+        self.remove(database, 0..self.places(), |_| true);
     }
 
     /// The databases that have entries. Under either lock.
     pub fn databases(&self) -> Vec<u32> {
-        let taken = (0..places(self.capacity)).filter(|place| !self.is_free(*place));
+        let taken = (0..self.places()).filter(|place| !self.is_free(*place));
         let mut found: Vec<u32> = taken.map(|place| self.key_at(place).database()).collect();
         found.sort_unstable();
         found.dedup();
         found
     }
 
-    fn places_of(&self, database: u32) -> impl Iterator<Item = usize> {
-        (0..places(self.capacity)).filter(move |place| {
-            self.entry(*place)[0].load(Relaxed) as u32 == database && !self.is_free(*place)
-        })
+    pub fn places(&self) -> usize {
+        places(self.capacity)
     }
 
-    fn remove(&self, database: u32, chosen: impl Fn(usize) -> bool) {
-        // Closing a gap moves entries: what comes to lie before it is looked at from the start again.
-        while let Some(place) = self.places_of(database).find(|place| chosen(*place)) {
-            self.remove_at(place);
+    fn places_of(&self, database: u32) -> impl Iterator<Item = usize> {
+        (0..self.places()).filter(move |place| self.is_of(*place, database))
+    }
+
+    fn is_of(&self, place: usize, database: u32) -> bool {
+        self.entry(place)[0].load(Relaxed) as u32 == database && !self.is_free(place)
+    }
+
+    fn remove(&self, database: u32, among: Range<usize>, chosen: impl Fn(usize) -> bool) {
+        let mut place = among.start;
+        while place < among.end.min(self.places()) {
+            // Closing a gap brings into it, or behind it, what lay behind it, or at the start and has been looked at.
+            match self.is_of(place, database) && chosen(place) {
+                true => self.remove_at(place),
+                false => place += 1,
+            }
         }
     }
 

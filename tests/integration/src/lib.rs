@@ -5,6 +5,7 @@ mod application;
 mod attack;
 mod bouncer;
 mod cluster;
+pub mod counting;
 mod fixtures;
 mod guardian;
 mod guide;

@@ -1,11 +1,10 @@
 //! Threats 25 and 27: requests that are counted in shared memory, in READ ONLY transactions, and what becomes of the counts when
 //! processes, workers, databases and servers come and go.
 
+use pg_tenancy_integration::counting::*;
 use pg_tenancy_integration::{Api, Cluster, Request, Session, bearer, eventually, tenant, user};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-
-const PRELOADED: &str = "shared_preload_libraries = 'pg_tenancy'";
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
     Cluster::start(
@@ -13,51 +12,6 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
         &format!("{PRELOADED}\ntenancy.usage_flush_interval = '100ms'\nmax_worker_processes = 32"),
     )
 });
-
-/// A counter, a gauge, and two tenants with a member each; a database of its own.
-fn prepare(cluster: &Cluster, database: &str) -> Session {
-    let mut admin = cluster.database(database);
-    admin.add_docs_application();
-    let second = admin.add_tenant(2);
-    admin.add_member(second, user(3), "'viewer'");
-    admin.run(
-        "INSERT INTO tenancy.meters (name, unit, kind, period) VALUES
-            ('api.calls', 'calls', 'counter', 'day'), ('api.bytes', 'bytes', 'counter', 'none'), ('docs.rows', 'rows', 'gauge', 'none');
-         CREATE FUNCTION count_call() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM tenancy.count_request('api.calls'); END $$",
-    );
-    admin
-}
-
-fn written(admin: &mut Session, meter: &str, tenant_number: u32) -> i64 {
-    admin.number(&format!(
-        "SELECT coalesce(sum(total), 0) FROM tenancy.usage WHERE meter = '{meter}' AND tenant_id = '{}'",
-        tenant(tenant_number)
-    ))
-}
-
-#[track_caller]
-fn becomes(admin: &mut Session, meter: &str, tenant_number: u32, amount: i64) {
-    eventually(&format!("{amount} of {meter}"), || written(admin, meter, tenant_number) == amount);
-}
-
-fn workers(admin: &mut Session, database: &str) -> Vec<i64> {
-    let rows = admin.rows(&format!(
-        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_tenancy usage' AND datname = '{database}'"
-    ));
-    rows.into_iter().flatten().flatten().map(|pid| pid.parse().expect("a number")).collect()
-}
-
-/// One count in a transaction of its own, as a request makes it.
-fn count(session: &mut Session, who: u32, amount: i64) -> bool {
-    session.begin_request(&bearer(user(who)), "READ COMMITTED READ ONLY");
-    let counted = session.holds(&format!("tenancy.count_request('api.calls', {amount})"));
-    session.run("COMMIT");
-    counted
-}
-
-fn log_has(cluster: &Cluster, text: &str) -> usize {
-    std::fs::read_to_string(cluster.host().join("log")).unwrap_or_default().matches(text).count()
-}
 
 /// Kills a session's backend, and with it shared memory; gives a new session once the server is up again.
 fn crash(cluster: &Cluster, database: &str, mut victim: Session) -> Session {
@@ -73,11 +27,6 @@ fn crash(cluster: &Cluster, database: &str, mut victim: Session) -> Session {
         found.is_some()
     });
     found.expect("it was found")
-}
-
-fn kill(signal: &str, pid: i64) {
-    let status = std::process::Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
-    assert!(status.expect("sh starts").success());
 }
 
 #[test]
@@ -152,7 +101,10 @@ fn each_database_has_a_worker_that_goes_when_idle_so_that_the_database_can_be_dr
     becomes(&mut admin, "api.calls", 1, 1);
     becomes(&mut CLUSTER.connect("second"), "api.calls", 1, 1);
     let mut other = CLUSTER.connect("postgres");
-    assert_eq!((workers(&mut other, "first").len(), workers(&mut other, "second").len()), (1, 1));
+    // Also where the connection that counted was gone before, and wrote itself.
+    eventually("each has its worker", || {
+        (workers(&mut other, "first").len(), workers(&mut other, "second").len()) == (1, 1)
+    });
     // Waits for the worker, and longer than that it does not take to go.
     other.run("DROP DATABASE second");
     drop(admin);
@@ -162,7 +114,9 @@ fn each_database_has_a_worker_that_goes_when_idle_so_that_the_database_can_be_dr
     let mut admin = CLUSTER.connect("first");
     assert!(count(&mut CLUSTER.connect_as("first", "authenticator"), 1, 1));
     becomes(&mut admin, "api.calls", 1, 2);
-    assert!(admin.holds("(SELECT pending = 0 AND worker_pid IS NOT NULL FROM tenancy.usage_shared_stats())"));
+    eventually("it is there again", || {
+        admin.holds("(SELECT pending = 0 AND worker_pid IS NOT NULL FROM tenancy.usage_shared_stats())")
+    });
     drop(admin);
     other.run("DROP DATABASE first WITH (FORCE)");
 }
@@ -194,8 +148,10 @@ fn what_cannot_be_written_now_is_kept_and_what_never_can_does_not_stop_the_rest(
     admin.run("BEGIN; LOCK TABLE tenancy.usage");
     assert!(count(&mut client, 1, 7));
     eventually("it was said", || log_has(&CLUSTER, "counted usage could not be written, and is kept") > 0);
+    assert!(is_diagnosed(&mut admin, NOT_WRITTEN) && !is_diagnosed(&mut admin, NO_WORKER));
     admin.run("COMMIT");
     becomes(&mut admin, "api.calls", 1, 7);
+    eventually("all is well", || !is_diagnosed(&mut admin, NOT_WRITTEN));
     // A meter and a tenant that are gone, and an amount beyond all.
     admin.run("BEGIN; LOCK TABLE tenancy.usage");
     client.begin_request(&bearer(user(1)), "READ COMMITTED READ ONLY");
@@ -217,33 +173,6 @@ fn what_cannot_be_written_now_is_kept_and_what_never_can_does_not_stop_the_rest(
     eventually("the worker has given up", || workers(&mut admin, "kept").is_empty());
     admin.run("CREATE EXTENSION pg_tenancy");
     assert!(admin.holds("(SELECT pending FROM tenancy.usage_shared_stats()) = 0"));
-}
-
-#[test]
-fn a_fast_shutdown_loses_nothing_and_a_restart_goes_on() {
-    let cluster = Cluster::start("shutdown", &format!("{PRELOADED}\ntenancy.usage_flush_interval = '1h'"));
-    let mut admin = prepare(&cluster, "work");
-    admin.run(&format!(
-        "INSERT INTO tenancy.quotas (tenant_id, meter, period, hard) VALUES ('{}', 'api.calls', 'month', 1000)",
-        tenant(1)
-    ));
-    for round in 1..=3 {
-        let mut client = cluster.connect_as("work", "authenticator");
-        for _ in 0..10 {
-            assert!(count(&mut client, 1, 1));
-        }
-        eventually("a worker runs", || workers(&mut admin, "work").len() == 1);
-        assert!(count(&mut client, 1, 1));
-        assert_eq!(written(&mut admin, "api.calls", 1), 11 * (round - 1), "not yet");
-        assert_eq!(admin.number("SELECT pending FROM tenancy.usage_shared_stats()"), 11);
-        // Quotas see what is not written yet.
-        let left = client.request(user(1), "SELECT tenancy.remaining('api.calls')");
-        assert_eq!(left, Some((1000 - 11 * round).to_string()));
-        cluster.shut_down("fast");
-        cluster.boot();
-        admin = cluster.connect("work");
-        assert_eq!(written(&mut admin, "api.calls", 1), 11 * round);
-    }
 }
 
 /// Counts made before the crash and not within the interval before it are all written.
@@ -307,21 +236,6 @@ fn a_full_table_drops_counts_and_says_so() {
     // What is nothing for a while makes room.
     eventually("entries are freed", || admin.number("SELECT entries FROM tenancy.usage_shared_stats()") == 0);
     assert!(count(&mut client, 1, 1));
-}
-
-#[test]
-fn without_a_worker_to_be_had_counts_wait() {
-    let cluster = Cluster::start(
-        "none",
-        &format!("{PRELOADED}\nmax_worker_processes = 0\ntenancy.usage_flush_interval = '100ms'"),
-    );
-    let mut admin = prepare(&cluster, "work");
-    let mut client = cluster.connect_as("work", "authenticator");
-    for _ in 0..3 {
-        assert!(count(&mut client, 1, 1));
-    }
-    assert_eq!(admin.number("SELECT pending FROM tenancy.usage_shared_stats()"), 3);
-    assert_eq!(log_has(&cluster, "no background worker can be started"), 1);
 }
 
 #[test]
