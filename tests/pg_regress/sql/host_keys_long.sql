@@ -5,7 +5,7 @@ CREATE SCHEMA host_keys_long;
 GRANT USAGE ON SCHEMA host_keys_long TO authenticated;
 SET search_path = host_keys_long, public;
 \set alice '''a6000000-0000-4000-8000-0000000000a1'''
-SELECT oid::regprocedure AS function, proleakproof, proisstrict, proparallel, provolatile FROM pg_proc WHERE pronamespace = 'tenancy'::regnamespace AND proname ~ '^(is_member|has_|is_active)' AND proargtypes[0] = 'text'::regtype AND proargnames[1] = 'tenant' ORDER BY 1::text COLLATE "C";
+SELECT oid::regprocedure AS function, proleakproof, proisstrict, proparallel, provolatile FROM pg_proc WHERE pronamespace = 'tenancy'::regnamespace AND proname ~ '^(is_member|has_|is_active)' AND proargtypes[0] = 'text'::regtype AND proargnames[1] = 'tenant' ORDER BY oid::regprocedure::text COLLATE "C";
 SELECT array_agg(p.oid::regprocedure) AS unlike_their_uuid_form FROM pg_proc p JOIN pg_proc u ON u.proname = p.proname AND u.pronamespace = p.pronamespace AND u.proargnames = p.proargnames AND u.proargtypes[0] = 'uuid'::regtype
  WHERE p.pronamespace = 'tenancy'::regnamespace AND p.proargtypes[0] IN ('text'::regtype, 'bigint'::regtype, 'integer'::regtype) AND p.proargnames[1] = 'tenant'
    AND (p.proleakproof, p.proisstrict, p.proparallel, p.provolatile, p.prosupport, p.proacl) IS DISTINCT FROM (u.proleakproof, u.proisstrict, u.proparallel, u.provolatile, u.prosupport, u.proacl) AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c');
