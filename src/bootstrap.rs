@@ -83,7 +83,11 @@ extension_sql_file!(
     name = "trusted_callers",
     requires = ["database_roles"]
 );
-extension_sql_file!("../sql/bootstrap/job_roles.sql", name = "job_roles", requires = ["trusted_callers"]);
+extension_sql_file!(
+    "../sql/bootstrap/job_roles.sql",
+    name = "job_roles",
+    requires = ["trusted_callers", api::trusted::roles_of_database_role]
+);
 extension_sql_file!(
     "../sql/bootstrap/protect_inspect.sql",
     name = "protect_inspect",
@@ -135,9 +139,14 @@ extension_sql_file!(
     requires = [api::rights::read_as_owner, "protect_table"]
 );
 extension_sql_file!(
+    "../sql/bootstrap/protect_staged_check.sql",
+    name = "protect_staged_check",
+    requires = ["protect_staged"]
+);
+extension_sql_file!(
     "../sql/bootstrap/protect_staged_script.sql",
     name = "protect_staged_script",
-    requires = ["protect_staged"]
+    requires = ["protect_staged_check"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_partitions.sql",
@@ -275,6 +284,7 @@ extension_sql_file!(
         api::metering::correct_usage,
         api::statistics::cache_stats,
         api::trusted::enterable_tenants,
+        api::trusted::roles_of_database_role,
         api::diagnosis::diagnose
     ]
 );

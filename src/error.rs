@@ -32,6 +32,8 @@ pub enum Error {
     SubjectLength,
     #[error("tenant must be a tenant's id or key")]
     NotATenant,
+    #[error("permission denied for function {0}")]
+    MayNotExecute(&'static str),
     #[error("permission denied: database role \"{0}\" may not enter tenants")]
     MayNotEnter(String),
     #[error("tenant does not exist")]
@@ -56,6 +58,8 @@ pub enum Error {
     NegativeAmount,
     #[error("meter \"{0}\" is counted from tables")]
     FedByTables(String),
+    #[error("could not serialize access: the tenant is younger than this transaction's snapshot")]
+    TenantTooYoung,
     #[error("no tenant to record usage for")]
     NoTenantToRecord,
     #[error("permission denied to record usage for this tenant")]
@@ -142,6 +146,8 @@ impl From<Error> for ErrorReport {
                 "Subjects of another form are looked up in tenancy.subjects with tenancy.subject_format = mapped.",
             ),
             SubjectLength => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "", ""),
+            // As the server itself says it.
+            MayNotExecute(_) => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", ""),
             MayNotEnter(role) => {
                 asked = format!(
                     "An administrator can allow it: SELECT tenancy.allow_database_role('{}', '{{...}}').",
@@ -201,6 +207,11 @@ impl From<Error> for ErrorReport {
                 "Members may record for their own tenants, and lower gauges with the permission usage.edit.",
             ),
             NoSuchTenant => (PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "", ""),
+            TenantTooYoung => (
+                PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "",
+                "The transaction might succeed if retried.",
+            ),
             MayNotFold => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", "Only administrators may."),
             ReadOnly(_) | InRecovery(_) => (PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION, "", ""),
             MergeOfPartitions(_) => (

@@ -98,6 +98,16 @@ impl Argument<'_> {
     }
 }
 
+/// What a query of our own answers with the rights of the role that owns one of our tables; what goes wrong is raised. A
+/// function that it calls may write, but not every call does, so that no transaction id is taken for it here.
+pub fn uuid_as_owner(table: Oid, query: &str, parameter: DatumWithOid) -> Option<Id> {
+    let answer = Spi::connect(|client| -> SpiResult<Option<pgrx::Uuid>> {
+        let Some(_owner) = Acting::as_owner_of(table) else { return Ok(None) };
+        client.select(query, Some(1), &[parameter])?.first().get_one()
+    });
+    answer.unwrap_or_else(|error| Error::Spi(error).raise()).map(|id| *id.as_bytes())
+}
+
 /// The same on one of our own tables, with parameters. How many rows it wrote; what goes wrong is raised.
 pub fn write_as_owner(table: Oid, statement: &str, arguments: &[Argument]) -> usize {
     let written = Spi::connect_mut(|client| -> SpiResult<usize> {

@@ -93,7 +93,10 @@ BEGIN
         RAISE EXCEPTION 'permission denied to change application roles' USING ERRCODE = '42501',
             HINT = format('Superusers and members of role %I, which owns the tables, may.', pg_get_userbyid(owner));
     END IF;
-    IF db_role IS NULL OR lower(db_role) = 'public' THEN
+    -- Whoever changes privileges waits here for whoever does: two GRANTs on one object fail (XX000). Nobody else locks this table,
+    -- and a lock of a table, unlike an advisory one, has the server read what the other did.
+    LOCK TABLE tenancy.cache_signal IN SHARE ROW EXCLUSIVE MODE;
+    IF db_role IS NULL OR db_role = 'public' THEN
         RAISE EXCEPTION 'invalid database role' USING ERRCODE = '22023',
             HINT = 'Name the role that your application connects as or switches to, such as authenticated.';
     END IF;
@@ -103,7 +106,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy.check_database_role(name) IS 'Administrators only: 42501 for those who cannot grant on the tables, 42704 or 22023 for a role that cannot be an application role';
+COMMENT ON FUNCTION tenancy.check_database_role(name) IS 'Administrators only: 42501 for those who cannot grant on the tables, 42704 or 22023 for a role that cannot be an application role; until the transaction ends, others wait here';
 
 CREATE FUNCTION tenancy.act_as(user_id uuid, tenant uuid DEFAULT NULL, db_role text DEFAULT 'authenticated', claims jsonb DEFAULT '{}')
     RETURNS void

@@ -308,31 +308,6 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.refuse_default_roles() IS 'Internal: raises 42501 for an operator who would give roles in a tenant';
 
--- The foreign keys of protected tables refuse the same, also of rows that come meanwhile, but do not say what to do.
-CREATE FUNCTION tenancy.check_key_unused(tenant uuid) RETURNS void
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-DECLARE
-    p record;
-    holds boolean;
-BEGIN
-    FOR p IN SELECT c.oid::regclass AS name, t.options ->> 'tenant_column' AS tenant_column,
-                    tenancy.tenant_value(tenant, t.options ->> 'tenant_type') AS value
-               FROM tenancy.protected_tables t JOIN pg_class c ON c.oid = t.table_id
-              WHERE t.table_id = t.root_id AND t.options ->> 'tenant_type' <> 'uuid'
-                AND has_table_privilege(c.oid, 'SELECT')
-              ORDER BY c.oid::regclass::text COLLATE "C" LOOP
-        CONTINUE WHEN p.value IS NULL;
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L)', p.name, p.tenant_column, p.value) INTO holds;
-        IF holds THEN
-            RAISE EXCEPTION 'cannot change the key of a tenant whose rows use it' USING ERRCODE = '2BP01',
-                DETAIL = format('Table %s has rows of it.', p.name),
-                HINT = 'Move the rows first: insert a tenant with the new key, then SET LOCAL tenancy.allow_tenant_change = on and UPDATE.';
-        END IF;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION tenancy.check_key_unused(uuid) IS 'Administrators only: 2BP01 if rows of a protected table name the tenant by its key';
-
 CREATE FUNCTION tenancy.guard_tenant() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -345,8 +320,6 @@ BEGIN
     IF NEW.key IS DISTINCT FROM OLD.key AND NOT tenancy.is_administrator() THEN
         RAISE EXCEPTION 'permission denied to change a tenant''s key' USING ERRCODE = '42501',
             DETAIL = 'Rows of the host application belong to the tenant whose key they name.', HINT = 'Administrators may.';
-    ELSIF NEW.key IS DISTINCT FROM OLD.key AND OLD.key IS NOT NULL THEN
-        PERFORM tenancy.check_key_unused(OLD.id);
     END IF;
     -- With gmail.com, or .*, a tenant would take in everybody who signs up.
     IF (NEW.email_domains, NEW.email_pattern, NEW.default_roles) IS DISTINCT FROM (OLD.email_domains, OLD.email_pattern, OLD.default_roles)
@@ -363,6 +336,34 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.guard_tenant() IS 'Trigger function: status and who is taken in by e-mail address are the operators'', the key is the administrators''; updated_at is kept';
+
+-- Foreign keys refuse the same, and whatever this snapshot cannot see: those on tenants' keys are never NO ACTION, which
+-- lets a key go as soon as another tenant has it at the end of the statement, and its rows with it. But they do not say
+-- what to do, and an observed table has none. A key that goes with its tenant is left to them: some cascade.
+-- The administrator may not be allowed to read the tables, hence DEFINER; but nothing of theirs runs with our rights.
+CREATE FUNCTION tenancy.guard_key() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p record;
+BEGIN
+    FOR p IN SELECT c.oid::regclass AS name, t.options ->> 'tenant_column' AS tenant_column,
+                    tenancy.tenant_value(OLD.id, t.options ->> 'tenant_type') AS value
+               FROM tenancy.protected_tables t JOIN pg_class c ON c.oid = t.table_id
+              WHERE t.table_id = t.root_id AND t.options ->> 'tenant_type' <> 'uuid'
+              ORDER BY c.oid::regclass::text COLLATE "C" LOOP
+        CONTINUE WHEN p.value IS NULL;
+        IF (tenancy.read_as_owner(p.name, format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L)::text', p.name, p.tenant_column, p.value)))[1]::boolean THEN
+            RAISE EXCEPTION 'cannot change the key of a tenant whose rows use it' USING ERRCODE = '2BP01',
+                DETAIL = format('Table %s has rows of it.', p.name),
+                HINT = 'Move the rows first: insert a tenant with the new key, then SET LOCAL tenancy.allow_tenant_change = on and UPDATE.';
+        END IF;
+    END LOOP;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.guard_key() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.guard_key() IS 'Trigger function: a tenant keeps its key while rows of protected tables name it by it';
+
 CREATE FUNCTION tenancy.number_key() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -377,6 +378,9 @@ CREATE TRIGGER number_key BEFORE INSERT OR UPDATE OF key ON tenancy.tenants
 COMMENT ON TRIGGER number_key ON tenancy.tenants IS 'Keeps key_number';
 CREATE TRIGGER guard BEFORE UPDATE ON tenancy.tenants
     FOR EACH ROW EXECUTE FUNCTION tenancy.guard_tenant();
+-- After guard, which says who may.
+CREATE TRIGGER guard_key BEFORE UPDATE ON tenancy.tenants FOR EACH ROW
+    WHEN (OLD.key IS DISTINCT FROM NEW.key AND OLD.key IS NOT NULL) EXECUTE FUNCTION tenancy.guard_key();
 
 DO $$
 DECLARE

@@ -11,6 +11,21 @@ CREATE FUNCTION tenancy.enter_tenant(tenant text) RETURNS void
 REVOKE ALL ON FUNCTION tenancy.enter_tenant(text) FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.enter_tenant(tenant text) IS 'The same by the tenant''s id or key. Errors: as enter_tenant(uuid)';
 
+-- check_database_role has let one in at a time. At READ COMMITTED the statements that follow see what the one before did; above,
+-- they would leave standing, or add to, what they do not see.
+CREATE FUNCTION tenancy.check_database_role_roles(db_role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+       AND ARRAY(SELECT d.role_id FROM tenancy.database_role_roles d WHERE d.db_role = check_database_role_roles.db_role ORDER BY 1)
+           <> ARRAY(SELECT r FROM unnest(tenancy.roles_of_database_role(db_role)) r ORDER BY 1) THEN
+        -- As the server itself says it.
+        RAISE EXCEPTION 'could not serialize access due to concurrent update' USING ERRCODE = '40001';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_database_role_roles(regrole) IS 'Administrators only: 40001 if this transaction''s snapshot is older than the roles that the database role has';
+
 CREATE FUNCTION tenancy.allow_database_role(db_role name, roles text[]) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -20,6 +35,9 @@ DECLARE
     changed boolean;
 BEGIN
     PERFORM tenancy.check_database_role(db_role);
+    IF array_ndims(roles) > 1 THEN
+        RAISE EXCEPTION 'roles must be a list' USING ERRCODE = '22023', DETAIL = 'The array has more than one dimension.';
+    END IF;
     IF roles IS NULL OR cardinality(roles) = 0 OR array_position(roles, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'roles must name at least one role, and no NULL' USING ERRCODE = '22023',
             HINT = 'tenancy.disallow_database_role() takes all of them away.';
@@ -36,6 +54,7 @@ BEGIN
         END IF;
         role_ids := role_ids || found_role;
     END LOOP;
+    PERFORM tenancy.check_database_role_roles(quote_ident(db_role)::regrole);
     -- Roles that are gone go too: their oids may be used again one day.
     DELETE FROM tenancy.database_role_roles d
      WHERE d.db_role = quote_ident(allow_database_role.db_role)::regrole AND d.role_id <> ALL (role_ids)
@@ -55,6 +74,7 @@ CREATE FUNCTION tenancy.disallow_database_role(db_role name) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM tenancy.check_database_role(db_role);
+    PERFORM tenancy.check_database_role_roles(quote_ident(db_role)::regrole);
     DELETE FROM tenancy.database_role_roles d WHERE d.db_role = quote_ident(disallow_database_role.db_role)::regrole;
     RETURN FOUND;
 END

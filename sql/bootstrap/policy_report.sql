@@ -1,9 +1,10 @@
 -- What policies that somebody else wrote let through beside ours, in words.
 
--- command: as in pg_policy. The condition is the text Postgres writes, so few forms have to be known.
+-- The condition is the text Postgres writes, so few forms have to be known; but by all of it, since what is joined to a known
+-- form by OR or turned round by NOT lets through something else.
 CREATE FUNCTION tenancy.policy_in_words(permissive boolean, condition text) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-    RETURN CASE
+    RETURN (SELECT CASE
         WHEN NOT permissive AND coalesce(condition, 'true') = 'true' THEN 'narrows nothing'
         WHEN NOT permissive AND condition = 'false' THEN 'nothing, whatever other policies say'
         WHEN NOT permissive THEN 'nothing more, it narrows what other policies let through to rows for which ' || condition
@@ -12,11 +13,15 @@ CREATE FUNCTION tenancy.policy_in_words(permissive boolean, condition text) RETU
         WHEN condition ~ '^\(*"?[\w ]+"? = (\( SELECT )?(auth\.uid|tenancy\.current_user_id)\(\)( AS \w+\))?\)*$'
              OR condition ~ '^\(*(\( SELECT )?(auth\.uid|tenancy\.current_user_id)\(\)( AS \w+\))? = "?[\w ]+"?\)*$'
             THEN 'the user''s own rows, whatever permission he holds'
-        WHEN condition ~ '^\(*(current_user|CURRENT_USER|CURRENT_ROLE|SESSION_USER|auth\.role\(\)|\(?\(? ?SELECT auth\.role\(\))'
+        WHEN condition ~ concat('^\(*', p.role, '(\)::[a-z]+)? (=|<>|= ANY|<> ALL) (\((ARRAY\[)?)?', p.literal, '(, ', p.literal, ')*\]?\)*$')
             THEN 'every row of the tenant for certain database roles, whatever permission the user holds: ' || condition
-        WHEN condition ~ 'tenancy\.has_(any_|all_)?permission' THEN 'rows for which another permission, or more than one, decides: ' || condition
+        WHEN condition ~ concat('^', p.call, '( (AND|OR) ', p.call, ')*$')
+            THEN 'rows for which another permission, or more than one, decides: ' || condition
         ELSE 'rows for which the following holds, whatever permission the user holds: ' || condition
-    END;
+    END FROM (VALUES ('(CURRENT_USER|CURRENT_ROLE|SESSION_USER|USER|(\( SELECT )?auth\.role\(\)( AS \w+\))?)',
+                      '''(''''|[^''])*''::[a-z]+(\[\])?',
+                      '\(*(\( SELECT )?tenancy\.has_(any_|all_)?permission\((''(''''|[^''])*''|[^''()]|\([^''()]*\))*\)( AS \w+\))?\)*'
+                     )) p (role, literal, call));
 COMMENT ON FUNCTION tenancy.policy_in_words(boolean, text) IS 'Administrators only: what a policy with this condition lets through inside a tenant beside permissions';
 
 CREATE FUNCTION tenancy.existing_policies("table" regclass)

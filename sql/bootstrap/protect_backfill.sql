@@ -35,19 +35,26 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.count_backfill(regclass, text) IS 'Administrators only: executes a query that evaluates a backfill. Errors: 22023 with Postgres''s message as detail';
 
--- As SQL over a row of the table, in the tenant column's type; NULL if there is nothing to fill or to fill with.
-CREATE FUNCTION tenancy.backfill_expression(root regclass, options jsonb, backfill text) RETURNS text
+-- The id of the tenant that the host's key names, as SQL. A text may be the id itself: no other tenant's key reads as it.
+-- Names in what gives the key stay those of the row: nothing beside it is in sight from where it stands.
+CREATE FUNCTION tenancy.tenant_by_key(reference text, key text) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURN format(CASE reference
+        WHEN 'key_number' THEN '(SELECT t.id FROM (SELECT %s AS key) k JOIN tenancy.tenants t ON t.key_number = k.key)'
+        ELSE $sql$(SELECT CASE WHEN k.key ~* '^\{?([0-9a-f]{4}-?){7}[0-9a-f]{4}\}?$' THEN k.key::uuid ELSE (SELECT t.id FROM tenancy.tenants t WHERE t.key = k.key) END FROM (SELECT %s COLLATE "default" AS key) k)$sql$
+        END, key);
+COMMENT ON FUNCTION tenancy.tenant_by_key(text, text) IS 'Administrators only: SQL that looks up a tenant''s id by SQL for his key: key_number a bigint, key a text';
+
+-- value is SQL over a row; names is the column of tenancy.tenants that it names the tenant by: the one that the tenant column
+-- refers to, or for a column of ids also a key of the host's, by the type of the expression.
+CREATE FUNCTION tenancy.backfill_value(root regclass, options jsonb, backfill text, OUT value text, OUT names text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     type text := tenancy.tenant_type(options);
     reference text := tenancy.tenant_reference(options);
     tenant uuid;
-    value text;
-    expression text;
 BEGIN
-    IF NOT tenancy.lacks_tenants(root, options) THEN
-        RETURN NULL;
-    END IF;
+    names := reference;
     BEGIN
         tenant := backfill::uuid;
     EXCEPTION WHEN invalid_text_representation THEN
@@ -62,15 +69,39 @@ BEGIN
             RAISE EXCEPTION 'tenant to backfill with has no key of type %', type USING ERRCODE = '22023',
                 HINT = 'UPDATE tenancy.tenants SET key = ... gives it one.';
         END IF;
-        expression := format('(%L::%s)', value, type);
+        value := format('(%L::%s)', value, type);
     ELSIF backfill IS NOT NULL THEN
         -- The line feed ends a comment.
-        expression := format(E'((%s\n)::%s)', backfill, type);
+        value := format(E'((%s\n))', backfill);
+        IF reference = 'id' THEN
+            -- As below: inside of a look-up an aggregate would be one.
+            PERFORM tenancy.count_backfill(root, format('SELECT 0::bigint, 0::bigint FROM %s WHERE %s IS NULL LIMIT 0', root, value));
+            SELECT CASE WHEN t.oid = ANY ('{smallint,integer,bigint}'::regtype[]) THEN 'key_number' WHEN t.typcategory = 'S' THEN 'key' ELSE names END
+              INTO names
+              FROM tenancy.count_backfill(root, format('SELECT pg_typeof(v.value)::oid::bigint, 0::bigint FROM (SELECT) one LEFT JOIN (SELECT %s AS value FROM %s LIMIT 0) v ON true', value, root)) f
+              JOIN pg_type t ON t.oid = f.without::oid;
+        END IF;
+        value := format(E'((%s\n)::%s)', backfill, CASE names WHEN reference THEN type WHEN 'key_number' THEN 'bigint' ELSE 'text' END);
     END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.backfill_value(regclass, jsonb, text) IS 'Administrators only: what a backfill gives a row, as SQL, and which column of tenancy.tenants that is. Errors: 42704 no such tenant; 22023 a tenant without such a key, or no expression over the row';
+
+-- As SQL over a row of the table, in the tenant column's type; NULL if there is nothing to fill or to fill with.
+CREATE FUNCTION tenancy.backfill_expression(root regclass, options jsonb, backfill text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+    expression text;
+BEGIN
+    IF NOT tenancy.lacks_tenants(root, options) THEN
+        RETURN NULL;
+    END IF;
+    SELECT CASE v.names WHEN tenancy.tenant_reference(options) THEN v.value ELSE tenancy.tenant_by_key(v.names, v.value) END INTO expression
+      FROM tenancy.backfill_value(root, options, backfill) v;
     IF options ->> 'backfill_from' IS NOT NULL THEN
         expression := format('(coalesce((%s), %s)::%s)',
                              (SELECT tenancy.referenced_tenant(root, options, quote_ident(c.relname)) FROM pg_class c WHERE c.oid = root),
-                             coalesce(expression, 'NULL'), type);
+                             coalesce(expression, 'NULL'), tenancy.tenant_type(options));
     END IF;
     IF expression IS NOT NULL THEN
         -- WHERE takes what UPDATE takes: no aggregates, no sets.
@@ -95,21 +126,12 @@ DECLARE
     without bigint := 0;
     unknown bigint := 0;
     unfilled boolean;
-    names text;
 BEGIN
     IF options ->> 'mode' = 'observe' THEN
         PERFORM tenancy.report_rows(root, options, backfill);
         RETURN;
     END IF;
-    IF options ->> 'existing_policies' IS NULL
-       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'mode' IS DISTINCT FROM 'observe') THEN
-        SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
-        IF names IS NOT NULL THEN
-            RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',
-                DETAIL = format('What they allow would be allowed beside the permissions, inside a tenant: %s.', names),
-                HINT = format('Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them. SELECT * FROM tenancy.existing_policies(%L) says what each lets through.', root);
-        END IF;
-    END IF;
+    PERFORM tenancy.check_policies(root, options);
     -- A constant was looked up already.
     IF tenancy.lacks_tenants(root, options) AND (backfill !~ tenancy.constant_pattern()) IS NOT FALSE THEN
         SELECT c.* INTO without, unknown FROM tenancy.count_backfill(root, format(

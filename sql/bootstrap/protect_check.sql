@@ -27,7 +27,7 @@ BEGIN
     IF relation.relpersistence = 't' THEN
         RAISE EXCEPTION 'cannot protect %: it is a temporary table', "table" USING ERRCODE = '0A000';
     END IF;
-    PERFORM tenancy.check_no_reference_table("table");
+    PERFORM tenancy.check_no_reference_table(r.relation) FROM tenancy.covered_relations("table") r;
     IF EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = "table") THEN
         WITH RECURSIVE line (id) AS (
             SELECT "table"::oid
@@ -72,9 +72,10 @@ BEGIN
         RAISE EXCEPTION 'invalid mode "%"', mode USING ERRCODE = '22023',
             HINT = 'Use active, for rows of the active tenant, membership, for rows of all of the user''s tenants, or observe, which enforces nothing.';
     END IF;
+    existing_policies := nullif(existing_policies, 'refuse');
     IF existing_policies NOT IN ('keep', 'drop') THEN
         RAISE EXCEPTION 'invalid existing_policies "%"', existing_policies USING ERRCODE = '22023',
-            HINT = 'Use keep or drop, or null to be told of them.';
+            HINT = 'Use keep or drop, or refuse, as null does, to be told of them.';
     END IF;
     IF tenant_keys NOT IN ('report', 'fix') THEN
         RAISE EXCEPTION 'invalid tenant_keys "%"', tenant_keys USING ERRCODE = '22023', HINT = 'Use report or fix.';
@@ -141,3 +142,21 @@ CREATE FUNCTION tenancy.foreign_policies(root regclass) RETURNS TABLE (relation 
      ORDER BY r.depth, r.relation::text COLLATE "C", p.polname;
     END;
 COMMENT ON FUNCTION tenancy.foreign_policies(regclass) IS 'Administrators only: permissive policies beside ours on the table, its partitions and children';
+
+CREATE FUNCTION tenancy.check_policies(root regclass, options jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    names text;
+BEGIN
+    IF options ->> 'existing_policies' IS NULL
+       AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'mode' IS DISTINCT FROM 'observe') THEN
+        SELECT string_agg(format('%I on %s', f.name, f.relation), ', ') INTO names FROM tenancy.foreign_policies(root) f;
+        IF names IS NOT NULL THEN
+            RAISE EXCEPTION 'table % already has permissive policies', root USING ERRCODE = '55000',
+                DETAIL = format('What they allow would be allowed beside the permissions, inside a tenant: %s.', names),
+                HINT = format('Pass existing_policies => ''keep'' to keep them, or ''drop'' to drop them. SELECT * FROM tenancy.existing_policies(%L) says what each lets through.', root);
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_policies(regclass, jsonb) IS 'Administrators only: 55000 for permissive policies that nobody decided about';

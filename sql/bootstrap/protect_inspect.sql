@@ -68,6 +68,7 @@ CREATE FUNCTION tenancy.column_is_filled(relation regclass, column_name text) RE
                                          AND NOT n.convalidated));
 COMMENT ON FUNCTION tenancy.column_is_filled(regclass, text) IS 'Administrators only: whether the column is NOT NULL and known to be so in all rows';
 
+-- To a key of the host's one that is NO ACTION does not do: see tenancy.guard_key().
 CREATE FUNCTION tenancy.tenant_foreign_key(relation regclass, tenant_column text) RETURNS TABLE (name name, valid boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
@@ -77,11 +78,27 @@ CREATE FUNCTION tenancy.tenant_foreign_key(relation regclass, tenant_column text
        AND c.conkey = ARRAY[tenancy.column_number(relation, tenant_column)]
        AND c.confkey = ARRAY[tenancy.column_number('tenancy.tenants', t.refers_to)]
        AND t.type = tenancy.column_type(relation, tenant_column)::text
+       AND (t.refers_to = 'id' OR c.confupdtype <> 'a' AND c.confdeltype <> 'a')
        AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)
      ORDER BY c.convalidated DESC, c.conname
      LIMIT 1;
     END;
 COMMENT ON FUNCTION tenancy.tenant_foreign_key(regclass, text) IS 'Administrators only: the foreign key from the tenant column to tenancy.tenants, a valid one first';
+
+-- Beside one of the host's that is NO ACTION for one of the two, ours does for the other what that does: which of them
+-- Postgres comes to first then makes no difference.
+CREATE FUNCTION tenancy.tenant_key_actions(relation regclass, tenant_column text, refers_to text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT CASE WHEN tenant_key_actions.refers_to = 'id' THEN ''
+                ELSE format(' ON UPDATE %s ON DELETE %s', coalesce(max(u.name), 'RESTRICT'), coalesce(max(d.name), 'RESTRICT')) END
+      FROM pg_constraint c
+      LEFT JOIN (VALUES ('c', 'CASCADE'), ('n', 'SET NULL'), ('d', 'SET DEFAULT')) u (action, name) ON u.action = c.confupdtype
+      LEFT JOIN (VALUES ('c', 'CASCADE'), ('n', 'SET NULL'), ('d', 'SET DEFAULT')) d (action, name) ON d.action = c.confdeltype
+     WHERE c.conrelid = relation AND c.contype = 'f' AND c.confrelid = 'tenancy.tenants'::regclass
+       AND c.conkey = ARRAY[tenancy.column_number(relation, tenant_column)];
+    END;
+COMMENT ON FUNCTION tenancy.tenant_key_actions(regclass, text, text) IS 'Administrators only: what the foreign key to be added from the tenant column to this column of tenancy.tenants does when that changes or goes';
 
 CREATE FUNCTION tenancy.has_tenant_index(relation regclass, tenant_column text) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

@@ -11,10 +11,23 @@ DECLARE
     statement text;
     step record;
     owner_is_trusted boolean;
+    kind "char";
 BEGIN
     SELECT p.options INTO options FROM tenancy.protected_tables p WHERE p.table_id = root;
-    SELECT r.rolsuper OR r.oid = (SELECT t.relowner FROM pg_class t WHERE t.oid = 'tenancy.tenants'::regclass) INTO owner_is_trusted
+    SELECT c.relkind, r.rolsuper OR r.oid = (SELECT t.relowner FROM pg_class t WHERE t.oid = 'tenancy.tenants'::regclass)
+      INTO kind, owner_is_trusted
       FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = relation;
+    IF kind = 'f' THEN
+        RAISE WARNING 'table % is not protected: it is a foreign table, and these cannot be', relation USING
+            DETAIL = format('It is below %s, which is. Foreign tables have no row-level security.', root),
+            HINT = format('Leave nobody a privilege on it; through %s the policies of that hold.', root);
+        RETURN;
+    END IF;
+    -- It holds tenants' rows now, whatever was said of it before.
+    DELETE FROM tenancy.reference_tables r WHERE r.table_id = relation;
+    IF FOUND THEN
+        RAISE NOTICE 'table % is no longer declared a reference table', relation USING DETAIL = format('It is below %s, which is protected.', root);
+    END IF;
     BEGIN
         FOREACH statement IN ARRAY ARRAY(SELECT s.statement FROM tenancy.protect_statements(root, options, NULL, relation) s
                                           WHERE s.phase < 40 OR s.phase >= 110) LOOP
@@ -128,6 +141,9 @@ BEGIN
          WHERE r.table_id = r.root_id
            AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = r.table_id)
            AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = c.relation)
+           -- A foreign table can only be warned of, and not at every statement anywhere.
+           AND (c.relation::oid = ANY (changed) OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.relation AND i.inhparent = ANY (changed))
+                OR NOT EXISTS (SELECT FROM pg_class f WHERE f.oid = c.relation AND f.relkind = 'f'))
          ORDER BY c.depth, c.relation::text COLLATE "C"
     LOOP
         -- Statements on one may have woken this trigger, which then took the rest.
@@ -154,6 +170,9 @@ BEGIN
     DELETE FROM tenancy.protected_tables p
      USING pg_event_trigger_dropped_objects() d
      WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid = p.table_id;
+    DELETE FROM tenancy.reference_tables r
+     USING pg_event_trigger_dropped_objects() d
+     WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid = r.table_id;
     FOR relation IN
         SELECT DISTINCT p.table_id
           FROM tenancy.protected_tables p JOIN pg_event_trigger_dropped_objects() d ON d.objid = p.table_id

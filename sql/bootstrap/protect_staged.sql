@@ -6,18 +6,26 @@
 CREATE FUNCTION tenancy.fill_tenant() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    reference text;
+    given text;
     value text;
 BEGIN
     -- What the expression names, the host's owners may rename and replace, so nobody else's rights are lent to it; and what
     -- the column's type computes is theirs too, if they have changed it meanwhile.
-    IF NOT EXISTS (SELECT FROM pg_attribute a
-                    WHERE a.attrelid = TG_RELID AND a.attname = TG_ARGV[0]
-                      AND a.atttypid = ANY ('{uuid,bigint,integer,text,varchar}'::regtype[])) THEN
+    SELECT t.refers_to INTO reference FROM pg_attribute a JOIN tenancy.tenant_types() t ON t.type::regtype = a.atttypid
+     WHERE a.attrelid = TG_RELID AND a.attname = TG_ARGV[0];
+    IF NOT FOUND THEN
         RETURN NEW;
     END IF;
     -- The row as its output function writes it: a cast to text could be the owner's.
-    value := (tenancy.read_as_owner(TG_RELID, format('SELECT (%s)::pg_catalog.text FROM (SELECT (%L::%s).*) AS %I',
+    given := (tenancy.read_as_owner(TG_RELID, format('SELECT %s FROM (SELECT (%L::%s).*) AS %I',
                                                      TG_ARGV[1], NEW, TG_RELID::regclass, TG_ARGV[2])))[1];
+    value := substr(given, strpos(given, ':') + 1);
+    -- A key of the host's is looked up with our rights. What sort of key that is the administrator said, and nobody else.
+    IF TG_ARGV[3] <> reference AND starts_with(given, TG_ARGV[3] || ':') THEN
+        EXECUTE format('SELECT %s::text', tenancy.tenant_by_key(TG_ARGV[3], CASE TG_ARGV[3] WHEN 'key_number' THEN '$1::bigint' ELSE '$1' END))
+           INTO value USING value;
+    END IF;
     IF value IS NULL THEN
         RETURN NEW;
     END IF;
@@ -25,7 +33,13 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION tenancy.fill_tenant() FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.fill_tenant() IS 'Trigger function: during a staged rollout, gives a row without tenant what the backfill''s expression says, with the rights of the table''s owner, since the writer may not see what it reads';
+COMMENT ON FUNCTION tenancy.fill_tenant() IS 'Trigger function: during a staged rollout, gives a row without tenant what the backfill''s expression says, with the rights of the table''s owner, since the writer may not see what it reads. A key that it gives is looked up with ours';
+
+-- A comment is one line, whatever names are in it: the next would be SQL.
+CREATE FUNCTION tenancy.comment_line(line text) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURN '-- ' || regexp_replace(line, '[\r\n]', ' ', 'g');
+COMMENT ON FUNCTION tenancy.comment_line(text) IS 'Administrators only: an SQL comment that does not end before its text';
 
 CREATE FUNCTION tenancy.staged_quote(body text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -59,6 +73,13 @@ CREATE FUNCTION tenancy.staged_note(relation regclass, undo jsonb) RETURNS text
     RETURN format('UPDATE tenancy.protected_tables SET undo = undo || %L WHERE table_id = %L::regclass', undo, relation);
 COMMENT ON FUNCTION tenancy.staged_note(regclass, jsonb) IS 'Administrators only: the statement that notes what unprotect_table must know';
 
+-- What partitions have got is the partitioned table's from now on.
+CREATE FUNCTION tenancy.staged_adopted(root regclass, what text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN format('UPDATE tenancy.protected_tables p SET undo = p.undo - %1$L FROM pg_class c WHERE p.root_id = %2$L::regclass AND p.undo ? %1$L'
+                  ' AND c.oid = p.table_id AND c.relispartition', what, root);
+COMMENT ON FUNCTION tenancy.staged_adopted(regclass, text) IS 'Administrators only: the statement that forgets what partitions had of their own';
+
 -- A few pages at a time, as many as take some tens of milliseconds: so long at most somebody waits for a row. It never
 -- waits for one itself, with others locked: rows that others hold are left for the next turn.
 -- The expression may name the table, which of a partition or child is the root's name.
@@ -71,7 +92,7 @@ CREATE FUNCTION tenancy.staged_fill(relation regclass, tenant_column text, expre
     began timestamptz;
     filled bigint;
     in_turn bigint;
-    idle integer := 0;
+    idle_since timestamptz;
     missing boolean;
 BEGIN
     LOOP
@@ -92,12 +113,12 @@ BEGIN
         EXECUTE %3$L INTO missing;
         COMMIT;
         EXIT WHEN NOT missing;
-        idle := CASE WHEN in_turn > 0 THEN 0 ELSE idle + 1 END;
-        IF idle > 60 THEN
+        idle_since := CASE WHEN in_turn = 0 THEN coalesce(idle_since, clock_timestamp()) END;
+        IF clock_timestamp() > idle_since + interval '1 minute' THEN
             RAISE EXCEPTION 'rows of table %% are locked for too long to be given their tenant', %1$L USING ERRCODE = '55P03',
                 HINT = 'End the transactions that hold them, then run this again.';
         END IF;
-        PERFORM pg_catalog.pg_sleep(idle);
+        PERFORM pg_catalog.pg_sleep(1);
     END LOOP;
 END$block$, relation, tenant_column,
         format('SELECT EXISTS (SELECT FROM ONLY %1$s AS %4$I WHERE %4$I.%2$I IS NULL AND (%3$s) IS NOT NULL)', relation, tenant_column, expression,
@@ -116,13 +137,17 @@ CREATE FUNCTION tenancy.adoptable_index(relation regclass, tenant_column text) R
                       AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid));
 COMMENT ON FUNCTION tenancy.adoptable_index(regclass, text) IS 'Administrators only: whether a partition has an index of its own on the tenant column alone';
 
--- What CREATE INDEX CONCURRENTLY leaves when it is broken off. Another one that is still at work holds the first lock.
+-- What CREATE INDEX CONCURRENTLY leaves when it is broken off. Another one that is still at work holds the first lock, which keeps
+-- nobody from reading and writing: so it is waited for, as is an autovacuum.
 CREATE FUNCTION tenancy.drop_broken_index(relation regclass, index_name text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    patience text := current_setting('lock_timeout');
     broken regclass;
 BEGIN
+    PERFORM set_config('lock_timeout', '0', true);
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', relation);
+    PERFORM set_config('lock_timeout', patience, true);
     SELECT i.indexrelid INTO broken FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
      WHERE i.indrelid = relation AND c.relname = index_name AND NOT i.indisvalid;
     IF FOUND THEN
@@ -145,6 +170,16 @@ CREATE FUNCTION tenancy.staged_index_name(relation regclass, tenant_column text)
     END;
 COMMENT ON FUNCTION tenancy.staged_index_name(regclass, text) IS 'Administrators only: what the index on the tenant column is to be called';
 
+-- CREATE INDEX CONCURRENTLY waits for every open transaction, in whatever table, and harms nobody while it does; one that gives
+-- up begins again from nothing. Not SET and RESET, which would forget what the session has set. A session that did not put it
+-- aside has nothing to put back.
+CREATE FUNCTION tenancy.staged_patience(begins boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURN tenancy.staged_quote(format(E'BEGIN\n    PERFORM %s;\nEND', CASE WHEN begins THEN
+        $$pg_catalog.set_config('staged.lock_timeout', pg_catalog.current_setting('lock_timeout'), false), pg_catalog.set_config('lock_timeout', '0', false)$$
+        ELSE $$pg_catalog.set_config('lock_timeout', coalesce(pg_catalog.current_setting('staged.lock_timeout', true), pg_catalog.current_setting('lock_timeout')), false)$$ END));
+COMMENT ON FUNCTION tenancy.staged_patience(boolean) IS 'Administrators only: the statement that puts lock_timeout aside, or back';
+
 CREATE FUNCTION tenancy.staged_index(relation regclass, tenant_column text) RETURNS TABLE (lock text, statement text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -163,15 +198,17 @@ BEGIN
         CONTINUE WHEN part.done;
         RETURN QUERY VALUES
             (format('SHARE UPDATE EXCLUSIVE on %1$s, briefly; to drop what an index build left that was broken off: ACCESS EXCLUSIVE on %1$s, briefly', part.id),
-             tenancy.staged_block(CASE WHEN NOT is_partitioned THEN tenancy.staged_note(relation, jsonb_build_object('index', index_name)) END,
-                                  format('PERFORM tenancy.drop_broken_index(%L, %L)', part.id, part.name))),
+             tenancy.staged_block(format('PERFORM tenancy.drop_broken_index(%L, %L)', part.id, part.name),
+                                  tenancy.staged_note(part.id, jsonb_build_object('index', part.name)))),
+            ('none. The next waits for every open transaction, which harms nobody: lock_timeout is put aside', tenancy.staged_patience(true)),
             (format('SHARE UPDATE EXCLUSIVE on %s, for as long as the index is built', part.id),
-             format('CREATE INDEX CONCURRENTLY IF NOT EXISTS %I ON %s (%I);', part.name, part.id, tenant_column));
+             format('CREATE INDEX CONCURRENTLY IF NOT EXISTS %I ON %s (%I);', part.name, part.id, tenant_column)),
+            ('none. lock_timeout is put back', tenancy.staged_patience(false));
     END LOOP;
     IF is_partitioned THEN
         RETURN QUERY VALUES
             (format('SHARE on %s and its partitions, briefly: their indexes become parts of its own', relation),
-             tenancy.staged_block(format($step$IF NOT tenancy.has_tenant_index(%1$L, %2$L) THEN
+             tenancy.staged_block(tenancy.staged_adopted(relation, 'index'), format($step$IF NOT tenancy.has_tenant_index(%1$L, %2$L) THEN
         IF %3$s THEN
             RAISE EXCEPTION 'a partition of table %% has no index yet', %1$L USING ERRCODE = '55000',
                 HINT = 'Run the statements before, or have the script made again.';
@@ -196,11 +233,12 @@ DECLARE
     is_partitioned boolean := (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation);
     part record;
     has_key text;
+    new_name name;
 BEGIN
     IF key_name IS NULL THEN
         -- It is there, and only to be checked.
         RETURN QUERY VALUES (format('SHARE UPDATE EXCLUSIVE on %s, ROW SHARE on tenancy.tenants, for as long as the rows are read', relation),
-                             tenancy.staged_block(step));
+                             tenancy.staged_block('SET LOCAL lock_timeout = 0', step));
         RETURN;
     END IF;
     FOR part IN
@@ -211,21 +249,26 @@ BEGIN
           WHERE is_partitioned AND p.isleaf ORDER BY p.relid::text COLLATE "C")
     LOOP
         has_key := format('EXISTS (SELECT FROM tenancy.tenant_foreign_key(%L, %L))', part.id, options ->> 'tenant_column');
+        -- The root's name, as Postgres would have it, unless the partition has a constraint of that name.
+        new_name := CASE WHEN EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = part.id AND k.conname = key_name)
+                         THEN tenancy.unused_name(part.id, ARRAY[options ->> 'tenant_column'], 'fkey') ELSE key_name END;
         IF part.name IS NULL THEN
             RETURN QUERY VALUES
                 (format('SHARE ROW EXCLUSIVE on %s and tenancy.tenants, briefly', part.id),
                  tenancy.staged_block(
                      CASE WHEN NOT is_partitioned THEN tenancy.staged_note(relation, undo) END,
-                     format(E'IF NOT %s THEN\n        ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID;\n    END IF', has_key, part.id, key_name, definition)));
+                     format(E'IF NOT %s THEN\n        ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID;\n', has_key, part.id, new_name, definition)
+                     || CASE WHEN is_partitioned THEN format(E'        %s;\n', tenancy.staged_note(part.id, jsonb_build_object('foreign_key', new_name))) ELSE '' END
+                     || '    END IF'));
         END IF;
         RETURN QUERY VALUES
             (format('SHARE UPDATE EXCLUSIVE on %s, ROW SHARE on tenancy.tenants, for as long as the rows are read', part.id),
-             tenancy.staged_block(format('ALTER TABLE %s VALIDATE CONSTRAINT %I', part.id, coalesce(part.name, key_name))));
+             tenancy.staged_block('SET LOCAL lock_timeout = 0', format('ALTER TABLE %s VALIDATE CONSTRAINT %I', part.id, coalesce(part.name, new_name))));
     END LOOP;
     IF is_partitioned THEN
         RETURN QUERY VALUES
             (format('SHARE ROW EXCLUSIVE on %s, its partitions and tenancy.tenants, briefly: their foreign keys become parts of its own', relation),
-             tenancy.staged_block(tenancy.staged_note(relation, undo),
+             tenancy.staged_block(tenancy.staged_note(relation, undo), tenancy.staged_adopted(relation, 'foreign_key'),
                  format(E'IF NOT EXISTS (SELECT FROM tenancy.tenant_foreign_key(%L, %L)) THEN\n        %s;\n    END IF', relation, options ->> 'tenant_column', step)));
     END IF;
 END
@@ -233,22 +276,21 @@ $$;
 COMMENT ON FUNCTION tenancy.staged_foreign_key(regclass, text, jsonb, jsonb) IS 'Administrators only: the foreign key to tenancy.tenants, added unchecked and checked while others read and write';
 
 -- A constraint that has been checked spares SET NOT NULL its reading of the rows.
-CREATE FUNCTION tenancy.staged_not_null(relation regclass, step text, undo jsonb) RETURNS TABLE (lock text, statement text)
+CREATE FUNCTION tenancy.staged_not_null(relation regclass, tenant_column text, step text, undo jsonb) RETURNS TABLE (lock text, statement text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     SELECT v.lock, tenancy.staged_block(VARIADIC v.statements)
-      FROM (SELECT regexp_replace(step, '^ALTER TABLE .* ALTER COLUMN (.*) SET NOT NULL$', '\1')) c (column_name),
-           LATERAL (VALUES
+      FROM (VALUES
                (1, format('ACCESS EXCLUSIVE on %s, briefly', relation),
                 ARRAY[format(E'IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %L::regclass AND conname = ''pg_tenancy_tenant_given'') THEN\n'
-                             '        ALTER TABLE %s ADD CONSTRAINT pg_tenancy_tenant_given CHECK (%s IS NOT NULL) NOT VALID;\n'
-                             '    END IF', relation, relation, c.column_name)]),
+                             '        ALTER TABLE %s ADD CONSTRAINT pg_tenancy_tenant_given CHECK (%I IS NOT NULL) NOT VALID;\n'
+                             '    END IF', relation, relation, tenant_column)]),
                (2, format('SHARE UPDATE EXCLUSIVE on %s, for as long as the rows are read', relation),
-                ARRAY[format('ALTER TABLE %s VALIDATE CONSTRAINT pg_tenancy_tenant_given', relation)]),
+                ARRAY['SET LOCAL lock_timeout = 0', format('ALTER TABLE %s VALIDATE CONSTRAINT pg_tenancy_tenant_given', relation)]),
                (3, format('ACCESS EXCLUSIVE on %s, briefly', relation),
                 ARRAY[tenancy.staged_note(relation, undo), step,
                       format('ALTER TABLE %s DROP CONSTRAINT pg_tenancy_tenant_given', relation)])
            ) v (n, lock, statements)
      ORDER BY v.n;
     END;
-COMMENT ON FUNCTION tenancy.staged_not_null(regclass, text, jsonb) IS 'Administrators only: SET NOT NULL, without reading the rows while others wait';
+COMMENT ON FUNCTION tenancy.staged_not_null(regclass, text, text, jsonb) IS 'Administrators only: SET NOT NULL, without reading the rows while others wait';

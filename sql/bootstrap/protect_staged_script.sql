@@ -1,6 +1,6 @@
 -- The script of a staged rollout, put together from what protect_steps finds still to be done.
 
-CREATE FUNCTION tenancy.staged_steps(root regclass, options jsonb, backfill text) RETURNS TABLE (lock text, statement text)
+CREATE FUNCTION tenancy.staged_steps(root regclass, options jsonb, backfill text, filling jsonb) RETURNS TABLE (lock text, statement text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     tenant_column text := options ->> 'tenant_column';
@@ -8,18 +8,11 @@ DECLARE
     root_name name := (SELECT c.relname FROM pg_class c WHERE c.oid = root);
     step record;
 BEGIN
-    -- The form in which the trigger evaluates it.
-    IF backfill IS NOT NULL THEN
-        BEGIN
-            EXECUTE format('SELECT (%s) FROM (SELECT (NULL::%s).*) AS %I LIMIT 0', backfill, root, root_name);
-        EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
-            RAISE EXCEPTION 'backfill cannot be computed for rows that come during the rollout' USING ERRCODE = '22023',
-                DETAIL = SQLERRM, HINT = format('Name columns alone, or as %I.column, with no schema.', root_name);
-        END;
-    END IF;
     RETURN QUERY
         SELECT 'none on the table', tenancy.staged_block(VARIADIC array_agg(r.statement ORDER BY r.n))
-          FROM (SELECT 0, s.statement FROM tenancy.protect_steps(root, options, backfill, NULL) s WHERE s.phase = 30
+          FROM (SELECT -1, format('PERFORM tenancy.check_staged_again(%L, %L)', root, options)
+                UNION ALL
+                SELECT 0, s.statement FROM tenancy.protect_steps(root, options, backfill, NULL) s WHERE s.phase = 30
                 UNION ALL
                 SELECT 1 + c.depth, format('INSERT INTO tenancy.protected_tables AS p (table_id, root_id, options) VALUES (%L, %L, %L)'
                            ' ON CONFLICT (table_id) DO UPDATE SET root_id = excluded.root_id, options = excluded.options'
@@ -49,15 +42,16 @@ BEGIN
             (format('ACCESS EXCLUSIVE on %s, briefly', step.relation),
              tenancy.staged_block(VARIADIC
                  ARRAY[CASE WHEN step.undo IS NOT NULL THEN tenancy.staged_note(step.relation, step.undo) END]
-                 || ARRAY(SELECT regexp_replace(a, ' ADD COLUMN ', ' ADD COLUMN IF NOT EXISTS ') FROM unnest(step.added) a)
+                 || ARRAY(SELECT overlay(a PLACING ' ADD COLUMN IF NOT EXISTS ' FROM length('ALTER TABLE ' || step.relation::text) + 1 FOR length(' ADD COLUMN '))
+                            FROM unnest(step.added) a)
                  || step.others
                  || CASE WHEN step.fill THEN ARRAY[
                         format('DROP TRIGGER IF EXISTS "~pg_tenancy_fill_tenant" ON %s', step.relation),
                         format('CREATE TRIGGER "~pg_tenancy_fill_tenant" BEFORE INSERT OR UPDATE ON %s FOR EACH ROW %s'
-                               'EXECUTE FUNCTION tenancy.fill_tenant(%L, %L, %L)', step.relation,
+                               'EXECUTE FUNCTION tenancy.fill_tenant(%L, %L, %L, %L)', step.relation,
                                -- Rows that take the tenant of another row take it whatever they come with.
                                CASE WHEN options ->> 'backfill_from' IS NULL THEN format('WHEN (new.%I IS NULL) ', tenant_column) END,
-                               tenant_column, backfill, root_name)] ELSE '{}' END));
+                               tenant_column, filling ->> 'expression', root_name, filling ->> 'names')] ELSE '{}' END));
     END LOOP;
 
     -- A constant default has filled the rows of a column that is added.
@@ -80,12 +74,12 @@ BEGIN
         ELSIF step.phase = 80 THEN
             RETURN QUERY SELECT * FROM tenancy.staged_foreign_key(step.relation, step.step, step.undo, options);
         ELSE
-            RETURN QUERY SELECT * FROM tenancy.staged_not_null(step.relation, step.step, step.undo);
+            RETURN QUERY SELECT * FROM tenancy.staged_not_null(step.relation, tenant_column, step.step, step.undo);
         END IF;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION tenancy.staged_steps(regclass, jsonb, text) IS 'Administrators only: all but the last statement of a staged rollout, each with the lock that it takes';
+COMMENT ON FUNCTION tenancy.staged_steps(regclass, jsonb, text, jsonb) IS 'Administrators only: all but the last statement of a staged rollout, each with the lock that it takes';
 
 -- Whatever policies and the like are missing now: partitions that came during the rollout are not forgotten.
 CREATE FUNCTION tenancy.finish_staged(root regclass, options jsonb) RETURNS void
@@ -95,6 +89,11 @@ DECLARE
 BEGIN
     PERFORM tenancy.check_protectable(root);
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', root);
+    PERFORM tenancy.check_staged_again(root, options);
+    IF NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root) THEN
+        RAISE EXCEPTION 'table % is not observed any more', root USING ERRCODE = '55000',
+            HINT = 'Run the script from its top, which notes what it does to the table.';
+    END IF;
     SELECT s.statement INTO statement FROM tenancy.protect_statements(root, options) s
      WHERE s.phase BETWEEN 40 AND 109 AND s.statement NOT LIKE '% DROP NOT NULL' ORDER BY s.phase LIMIT 1;
     IF FOUND THEN
@@ -114,34 +113,26 @@ BEGIN
     PERFORM tenancy.report_protection(root, options);
 END
 $$;
-COMMENT ON FUNCTION tenancy.finish_staged(regclass, jsonb) IS 'Administrators only: the last statement of a staged rollout: enforces with these options, if nothing is left that takes long. Errors: 55000 something is; others as of protect_table';
+COMMENT ON FUNCTION tenancy.finish_staged(regclass, jsonb) IS 'Administrators only: the last statement of a staged rollout: enforces with these options, if nothing is left that takes long. Errors: 55000 something is, or what the options say holds no longer; others as of protect_table';
 
-CREATE FUNCTION tenancy.staged_script(root regclass, options jsonb, backfill text) RETURNS text
+CREATE FUNCTION tenancy.staged_script(root regclass, options jsonb, backfill text, filling jsonb) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    old_options jsonb := (SELECT p.options FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'mode' IS DISTINCT FROM 'observe');
     body text;
     number bigint;
 BEGIN
-    IF options ->> 'mode' = 'observe' THEN
-        RAISE EXCEPTION 'staged is for a mode that enforces' USING ERRCODE = '22023',
-            HINT = 'Mode observe enforces nothing; it is the first half of a staged rollout anyway.';
-    ELSIF old_options ->> 'tenant_column' <> options ->> 'tenant_column' THEN
-        RAISE EXCEPTION 'cannot change the tenant column of table % in stages', root USING ERRCODE = '0A000',
-            HINT = 'Call protect_table() without staged, or tenancy.unprotect_table() first.';
-    ELSIF options ->> 'tenant_keys' = 'fix' AND EXISTS (SELECT FROM tenancy.rewrite_keys(root, options)) THEN
-        RAISE EXCEPTION 'cannot rewrite keys of table % in stages', root USING ERRCODE = '0A000',
-            HINT = 'Leave tenant_keys => ''report''; afterwards protect_table(..., tenant_keys => ''fix'') rewrites them, and reads the rows meanwhile.';
-    END IF;
+    PERFORM tenancy.check_staged(root, options, backfill, filling);
     IF NOT EXISTS (SELECT FROM tenancy.protect_statements(root, options, backfill)) THEN
-        RETURN format('-- %s is protected already', root);
+        RETURN tenancy.comment_line(format('%s is protected already', root));
     END IF;
-    SELECT string_agg(format(E'\n-- %s. Lock: %s\n%s\n', s.n, s.lock, s.statement), '' ORDER BY s.n), max(s.n) INTO body, number
-      FROM tenancy.staged_steps(root, options, backfill) WITH ORDINALITY s (lock, statement, n);
-    RETURN format(E'-- Puts %s under tenancy. Each statement must be a transaction of its own: psql -v ON_ERROR_STOP=1 -f, never -1.\n'
-                  '-- After a break, by lock_timeout (55P03) or otherwise, run all of it again; what is done is not done twice.\n%s'
-                  '\n-- %s. Lock: ACCESS EXCLUSIVE on %s, briefly. Now it is enforced.\n%s\n',
-                  root, body, number + 1, root, tenancy.staged_block(format('PERFORM tenancy.finish_staged(%L, %L)', root, options)));
+    SELECT string_agg(format(E'\n%s\n%s\n', tenancy.comment_line(format('%s. Lock: %s', s.n, s.lock)), s.statement), '' ORDER BY s.n), max(s.n)
+      INTO body, number
+      FROM tenancy.staged_steps(root, options, backfill, filling) WITH ORDINALITY s (lock, statement, n);
+    RETURN format(E'%s\n%s\n%s\n%s\n%s\n',
+        tenancy.comment_line(format('Puts %s under tenancy. Each statement must be a transaction of its own: psql -v ON_ERROR_STOP=1 -f, never -1.', root)),
+        tenancy.comment_line('After a break, by lock_timeout (55P03) or otherwise, run all of it again; what is done is not done twice.'),
+        body, tenancy.comment_line(format('%s. Lock: ACCESS EXCLUSIVE on %s, briefly. Now it is enforced.', number + 1, root)),
+        tenancy.staged_block(format('PERFORM tenancy.finish_staged(%L, %L)', root, options)));
 END
 $$;
-COMMENT ON FUNCTION tenancy.staged_script(regclass, jsonb, text) IS 'Administrators only: the script of a staged rollout; from where it stopped, if it stopped. Errors: 0A000 keys to be rewritten, or another tenant column; 22023 mode observe';
+COMMENT ON FUNCTION tenancy.staged_script(regclass, jsonb, text, jsonb) IS 'Administrators only: the script of a staged rollout; from where it stopped, if it stopped. Errors as of check_staged';

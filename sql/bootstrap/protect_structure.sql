@@ -109,8 +109,9 @@ BEGIN
     SELECT k.name, k.valid INTO key FROM tenancy.tenant_foreign_key(relation, tenant_column) k;
     IF NOT FOUND THEN
         new_name := tenancy.unused_name(relation, ARRAY[tenant_column], 'fkey');
-        RETURN QUERY SELECT 80, format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES tenancy.tenants (%I)',
-                                       relation, new_name, tenant_column, tenancy.tenant_reference(options)),
+        RETURN QUERY SELECT 80, format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES tenancy.tenants (%I)%s', relation, new_name, tenant_column,
+                                       tenancy.tenant_reference(options),
+                                       tenancy.tenant_key_actions(relation, tenant_column, tenancy.tenant_reference(options))),
                             jsonb_build_object('foreign_key', new_name);
     ELSIF NOT key.valid THEN
         RETURN QUERY SELECT 80, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, key.name), NULL::jsonb;

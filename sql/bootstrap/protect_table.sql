@@ -210,14 +210,14 @@ BEGIN
     metering := tenancy.quota_statement("table", quota, options ->> 'mode', staged);
     IF staged THEN
         PERFORM tenancy.report_protection("table", options);
-        RETURN tenancy.staged_script("table", options, fill);
+        RETURN tenancy.staged_script("table", options, fill, tenancy.staged_filling("table", options, backfill));
     END IF;
     SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
       FROM tenancy.protect_statements("table", options, fill) s;
     body := nullif(concat(body, '    ' || metering || E';\n'), '');
     PERFORM tenancy.report_protection("table", options);
     IF body IS NULL THEN
-        RETURN format('-- %s is protected already', "table");
+        RETURN tenancy.comment_line(format('%s is protected already', "table"));
     END IF;
     WHILE position('$' || tag || '$' IN body) > 0 LOOP
         tag := tag || '_';

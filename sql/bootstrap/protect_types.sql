@@ -33,6 +33,7 @@ CREATE FUNCTION tenancy.check_tenant_type("table" regclass, tenant_column text, 
 DECLARE
     found_type regtype := tenancy.column_type("table", tenant_column);
     better text;
+    generated boolean;
 BEGIN
     IF found_type <> wanted THEN
         RAISE EXCEPTION 'column "%" of table % is of type %, not %', tenant_column, "table", found_type, wanted USING
@@ -57,7 +58,15 @@ BEGIN
             ERRCODE = '0A000', DETAIL = 'It takes different keys for equal, and so different tenants for one.',
             HINT = format('ALTER TABLE %s ALTER COLUMN %I TYPE %s COLLATE "C";', "table", tenant_column, found_type);
     END IF;
+    SELECT a.attgenerated <> '' INTO generated FROM pg_attribute a
+     WHERE a.attrelid = "table" AND a.attnum = tenancy.column_number("table", tenant_column) AND (a.attgenerated <> '' OR a.attidentity <> '');
+    IF FOUND THEN
+        RAISE EXCEPTION 'column "%" of table % cannot name a tenant: it is %', tenant_column, "table",
+            CASE WHEN generated THEN 'a generated column' ELSE 'an identity column' END USING
+            ERRCODE = '0A000', DETAIL = 'Who inserts a row says whose it is, or it gets the active tenant as default.',
+            HINT = format('ALTER TABLE %s ALTER COLUMN %I DROP %s;', "table", tenant_column, CASE WHEN generated THEN 'EXPRESSION' ELSE 'IDENTITY' END);
+    END IF;
     RETURN found_type;
 END
 $$;
-COMMENT ON FUNCTION tenancy.check_tenant_type(regclass, text, regtype) IS 'Administrators only: the type of the tenant column, as it is or as it is wanted. Errors: 22023 it is there and of another type; 0A000 a type or collation that is not supported';
+COMMENT ON FUNCTION tenancy.check_tenant_type(regclass, text, regtype) IS 'Administrators only: the type of the tenant column, as it is or as it is wanted. Errors: 22023 it is there and of another type; 0A000 a type or collation that is not supported, or a generated or identity column';

@@ -17,6 +17,10 @@ BEGIN
         RAISE EXCEPTION 'cannot declare % a reference table', "table" USING ERRCODE = '0A000',
             DETAIL = 'It must be a table, foreign table or materialized view of the host application.';
     END IF;
+    -- Who protects it meanwhile holds the same lock. Foreign tables and materialized views take none, and are never protected.
+    IF relation.relkind IN ('r', 'p') THEN
+        EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', "table");
+    END IF;
     IF EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = "table") THEN
         RAISE EXCEPTION 'table % is protected', "table" USING ERRCODE = '55000',
             HINT = 'SELECT tenancy.unprotect_table(...) first, if it holds no tenant''s data.';
@@ -25,7 +29,7 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tenancy.declare_reference_table(regclass) IS 'Administrators only: says that a table, and what is below it, holds no tenant''s data, so that unprotected_tables() does not name it and protect_table() refuses it. Changes nothing on the table. Returns whether it was new. Errors: 42501 not an administrator; 22023 no table; 0A000 not a table of the host''s; 55000 protected';
+COMMENT ON FUNCTION tenancy.declare_reference_table(regclass) IS 'Administrators only: says that a table, and what is below it, holds no tenant''s data, so that unprotected_tables() does not name it and protect_table() refuses it. Changes nothing on the table. Returns whether it was new. Errors: 42501 not an administrator, or not allowed to lock the table; 22023 no table; 0A000 not a table of the host''s; 55000 protected';
 
 CREATE FUNCTION tenancy.undeclare_reference_table("table" regclass) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -51,6 +55,19 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.check_no_reference_table(regclass) IS 'Administrators only: 55000 for a declared reference table';
 
+-- For what does not come by protect_table: its script may have been made before the table was declared.
+CREATE FUNCTION tenancy.guard_protected() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM tenancy.check_no_reference_table(NEW.table_id);
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_protected() IS 'Trigger function: no declared reference table becomes a protected one';
+CREATE TRIGGER guard BEFORE INSERT ON tenancy.protected_tables
+    FOR EACH ROW EXECUTE FUNCTION tenancy.guard_protected();
+COMMENT ON TRIGGER guard ON tenancy.protected_tables IS 'No declared reference table becomes a protected one';
+
 -- By name, privilege and schema only: whether a role may read a table through a function or view of somebody's is not seen.
 CREATE FUNCTION tenancy.unprotected_tables()
     RETURNS TABLE (relation regclass, kind text, roles name[], privileges text[], row_security boolean, observed boolean)
@@ -60,13 +77,16 @@ BEGIN
         RAISE EXCEPTION 'permission denied to list unprotected tables' USING ERRCODE = '42501', HINT = 'Only administrators may.';
     END IF;
     RETURN QUERY
-        WITH RECURSIVE decided (id) AS (
-            SELECT p.table_id::oid FROM tenancy.protected_tables p WHERE p.options ->> 'mode' IS DISTINCT FROM 'observe'
+        WITH RECURSIVE declared (id) AS (
+            SELECT r.table_id::oid FROM tenancy.reference_tables r
             UNION
-            SELECT r.table_id FROM tenancy.reference_tables r
-            UNION
-            SELECT i.inhrelid FROM decided d JOIN pg_inherits i ON i.inhparent = d.id
-             WHERE NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = i.inhrelid AND p.options ->> 'mode' = 'observe')
+            SELECT i.inhrelid FROM declared d JOIN pg_inherits i ON i.inhparent = d.id
+             WHERE NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = i.inhrelid)
+        ), decided (id) AS (
+            SELECT d.id FROM declared d
+            UNION ALL
+            -- What is below one has its own row, or is a foreign table, say, and not protected.
+            SELECT p.table_id FROM tenancy.protected_tables p WHERE p.options ->> 'mode' IS DISTINCT FROM 'observe'
         ), reach AS (
             SELECT c.oid, c.relkind, c.relrowsecurity, r.rolname, v.name AS privilege
               FROM pg_class c

@@ -44,8 +44,7 @@ BEGIN
     IF undo ? 'default' AND tenancy.column_default(relation, tenant_column) = tenancy.tenant_default(options) THEN
         RETURN NEXT format('ALTER TABLE ONLY %s ALTER COLUMN %I DROP DEFAULT', relation, tenant_column);
     END IF;
-    -- What the root's partitions have of the rest is the root's.
-    IF NOT drop_structure OR is_partition THEN
+    IF NOT drop_structure THEN
         RETURN;
     END IF;
     RETURN QUERY SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', relation, c.conname)
@@ -57,6 +56,10 @@ BEGIN
                   WHERE i.indrelid = relation AND c.relname = undo ->> 'index'
                     AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
                     AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid);
+    -- What else partitions have is the root's; their own keys and indexes were left by a staged run that did not come to its end.
+    IF is_partition THEN
+        RETURN;
+    END IF;
     IF undo ? 'column' THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tenant_column) INTO holds;
         IF NOT holds THEN
@@ -97,6 +100,7 @@ BEGIN
         RAISE EXCEPTION 'cannot unprotect % by itself: it is covered with table %', "table", root USING ERRCODE = '22023',
             HINT = format('Name %s, or detach the table from it first.', root);
     END IF;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', root);
     SELECT string_agg(p.table_id::text, ', ' ORDER BY p.table_id::text COLLATE "C") INTO takers
       FROM tenancy.protected_tables p JOIN tenancy.protected_tables q ON q.table_id = to_regclass(p.options #>> '{backfill_from,table}')
      WHERE q.root_id = root AND p.table_id = p.root_id;
@@ -109,7 +113,6 @@ BEGIN
         RAISE EXCEPTION 'cannot unprotect %: its rows are counted for their tenants', root USING ERRCODE = '55000',
             HINT = format('SELECT tenancy.unmeter_table(%L); first.', root::text);
     END IF;
-    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', root);
     all_covered := ARRAY(SELECT p FROM tenancy.protected_tables p JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
                           ORDER BY c.depth, p.table_id::text COLLATE "C");
     -- The rows first, so that the event trigger finds nothing to look after; access before structure, so that

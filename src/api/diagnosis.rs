@@ -5,7 +5,7 @@ use crate::claims::Claims;
 use crate::claims::stated::Stated;
 use crate::claims::validity::Validity;
 use crate::pg::{role, setting, xact};
-use crate::rbac::grants::{Explanation, TenantStatus};
+use crate::rbac::grants::{Explanation, Grantee, TenantStatus};
 use crate::rbac::pattern::Pattern;
 use crate::rbac::{Id, format_id, hierarchy};
 use crate::session::identity::Identity;
@@ -15,6 +15,7 @@ use pgrx::prelude::*;
 use std::collections::BTreeSet;
 
 const TRUSTED_CALLER: &str = include_str!("../../sql/queries/trusted_caller.sql");
+const ANYBODY_TRUSTED: &str = include_str!("../../sql/queries/anybody_trusted.sql");
 const POLICY_PERMISSIONS: &str = include_str!("../../sql/queries/policy_permissions.sql");
 
 type Finding = (String, String, Option<String>);
@@ -27,6 +28,7 @@ fn diagnose()
     let identity = session::fresh();
     let mut findings = Vec::new();
     about_library(&mut findings);
+    about_trust(&mut findings);
     about_identity(&identity, &mut findings);
     if identity.stated.is_none() && settings::TRUST_CLAIMS.get() {
         about_claims(&identity, &mut findings);
@@ -74,6 +76,19 @@ fn about_library(findings: &mut Vec<Finding>) {
     say(findings, "authority", authority, "");
 }
 
+/// What makes the fence of trusted callers none, for those who can mend it.
+fn about_trust(findings: &mut Vec<Finding>) {
+    if role::is_administrator(role::current(), cache::schema_owner) && answers_true(ANYBODY_TRUSTED) {
+        say(
+            findings,
+            "trust",
+            "set_identity() is executable by PUBLIC: every database role can be anybody",
+            "REVOKE EXECUTE ON FUNCTION tenancy.set_identity(uuid, uuid), tenancy.set_identity(text, text) FROM PUBLIC; \
+             tenancy.trust_caller() names those who may.",
+        );
+    }
+}
+
 /// Where the identity comes from, if not from claims.
 fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
     let topic = "identity";
@@ -83,6 +98,10 @@ fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
         }
         Some(Stated::Subject { .. }) => {
             "stated by set_identity() in this transaction, by subject; claims are not read".to_owned()
+        }
+        Some(Stated::Job { .. }) if identity.whose.is_none() => {
+            "a database role that has been dropped, in a tenant that it entered: nobody; claims are not read"
+                .to_owned()
         }
         Some(Stated::Job { role, .. }) => {
             format!(
@@ -95,7 +114,7 @@ fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
             if !settings::TRUST_CLAIMS.get() {
                 say(findings, "claims", "not read: tenancy.trust_claims is off", "");
             }
-            if trusted_caller() {
+            if answers_true(TRUSTED_CALLER) {
                 let hint = "BEGIN; SELECT tenancy.set_identity(...); and what needs it, in one transaction. In autocommit it \
                             ends with its own statement.";
                 let finding =
@@ -109,10 +128,8 @@ fn about_identity(identity: &Identity, findings: &mut Vec<Finding>) {
 }
 
 /// Asked without `Spi::get_one`, which takes a transaction id, and a standby has none to give.
-fn trusted_caller() -> bool {
-    let trusted =
-        Spi::connect(|client| client.select(TRUSTED_CALLER, Some(1), &[])?.first().get_one::<bool>());
-    trusted == Ok(Some(true))
+fn answers_true(query: &str) -> bool {
+    Spi::connect(|client| client.select(query, Some(1), &[])?.first().get_one::<bool>()) == Ok(Some(true))
 }
 
 fn about_claims(identity: &Identity, findings: &mut Vec<Finding>) {
@@ -296,11 +313,15 @@ fn about_grants(identity: &Identity, findings: &mut Vec<Finding>) {
             findings,
             "permissions lacking",
             lacking.join(", "),
-            match read_only {
-                true => "The tenant is read-only: only permissions named *.read hold.",
-                false => {
+            match (read_only, whose) {
+                (true, _) => "The tenant is read-only: only permissions named *.read hold.",
+                (false, Grantee::User(_)) => {
                     "Granted through a role: tenancy.grant_permission() to a role, tenancy.grant_role() to the \
                      member."
+                }
+                (false, Grantee::Job { .. }) => {
+                    "Granted through a role of the application: tenancy.grant_permission() to a role, \
+                     tenancy.allow_database_role() with it and those that the database role has."
                 }
             },
         );

@@ -194,6 +194,13 @@ pub fn tenant_for_job(role: Oid, name: &str) -> Option<Option<Tenant>> {
     })
 }
 
+/// The roles that a database role was given.
+pub fn roles_of_job(role: Oid) -> Vec<Id> {
+    let Some(tables) = Tables::open() else { return Vec::new() };
+    let snapshot = CatalogSnapshot::take(tables.tenants.table.oid());
+    tables.job_roles(role, &snapshot).into_iter().map(|assigned| assigned.role).collect()
+}
+
 /// The tenants in which anything can be done, in order of id; `None` if this database role may enter none.
 pub fn tenants_for_job(role: Oid) -> Option<Vec<Tenant>> {
     let tables = Tables::open()?;

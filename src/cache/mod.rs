@@ -9,7 +9,7 @@ pub mod store;
 
 use crate::pg::execution::Execution;
 use crate::pg::invalidation::{self, Change};
-use crate::pg::xact;
+use crate::pg::{role, xact};
 use crate::rbac::Id;
 use crate::rbac::access::AccessMap;
 use crate::rbac::catalogue::Catalogue;
@@ -22,10 +22,10 @@ use std::rc::Rc;
 use store::{Keep, Store};
 
 pub use holders::{Kind, reached};
-pub use layout::{missing_signals, quotas_are_announced};
+pub use layout::{missing_signals, quotas_are_announced, signal_relation};
 pub use lookups::{
     all_tenants, direct_grants_of, each_access, explain, junior_edges, operator_until, role_closure,
-    role_tenant, roles_named, tenant_for_job, tenant_key, tenants_for_job, user_of_subject,
+    role_tenant, roles_named, roles_of_job, tenant_for_job, tenant_key, tenants_for_job, user_of_subject,
 };
 
 /// Where everything of ours is. Administrators alone can put something there.
@@ -88,6 +88,7 @@ thread_local! {
 
 /// Called once when the library loads.
 pub fn start() {
+    role::on_change(move_epoch);
     invalidation::on_change(|change| match change {
         Change::Grants => CLOCK.invalidate(),
         Change::Roles => CLOCK.invalidate_roles(),
@@ -213,7 +214,7 @@ pub const NOBODY: Id = [0; 16];
 
 /// The role that owns our tables, if they exist.
 pub fn schema_owner() -> Option<pgrx::pg_sys::Oid> {
-    layout::signal_relation().and_then(crate::pg::role::owner_of)
+    layout::signal_relation().and_then(role::owner_of)
 }
 
 /// Announces that who holds which roles where has changed.

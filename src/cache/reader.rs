@@ -4,10 +4,10 @@ use super::clock::Clock;
 use super::layout::{PermissionsTable, Tables};
 use super::store::Keep;
 use super::{Loaded, Loader, Shared};
-use crate::pg::invalidation;
 use crate::pg::scan::Row;
 use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::xact;
+use crate::pg::{invalidation, role};
 use crate::rbac::Id;
 use crate::rbac::access::{AccessMap, IdMap};
 use crate::rbac::catalogue::Catalogue;
@@ -136,6 +136,10 @@ impl Tables {
     pub(super) fn job_roles(&self, role: pgrx::pg_sys::Oid, snapshot: &CatalogSnapshot) -> Vec<Assignment> {
         let t = &self.database_role_roles;
         let mut assigned = Vec::new();
+        // The rows outlive the role, and a session that had taken it goes on under its id.
+        if !role::exists(role) {
+            return assigned;
+        }
         t.table.read(snapshot, Some((t.db_role, &role)), |row| {
             assigned.extend(row.uuid(t.role_id).map(|role| Assignment { role, group: None }));
         });

@@ -2,6 +2,7 @@
 
 use super::array::Texts;
 use super::function;
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum};
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -35,6 +36,12 @@ impl<'c> Call<'c> {
     /// The same call once more, to read arguments while what its site remembers is being changed.
     pub fn copy(&self) -> Self {
         Self { raw: self.raw, during: PhantomData }
+    }
+
+    /// The function that is called, as pg_proc has it.
+    pub fn function(&self) -> pg_sys::Oid {
+        // SAFETY: flinfo is null or valid during the call, and fn_oid was set when it was looked up (fmgr.h).
+        unsafe { (*self.raw).flinfo.as_ref().map_or(pg_sys::Oid::INVALID, |info| info.fn_oid) }
     }
 
     pub fn is_null(&self, index: usize) -> bool {
@@ -83,6 +90,12 @@ impl<'c> Call<'c> {
     pub fn text(&self, index: usize) -> Option<&'c [u8]> {
         // SAFETY: declared text in SQL; datum and any detoasted copy outlive the call.
         self.argument(index).map(|datum| unsafe { function::text_bytes(datum) })
+    }
+
+    /// Argument of type text, to be passed on as a parameter of a statement, in whatever encoding.
+    pub fn text_parameter(&self, index: usize) -> Option<DatumWithOid<'c>> {
+        // SAFETY: declared text in SQL; the datum lives as long as the call.
+        self.argument(index).map(|datum| unsafe { DatumWithOid::new(datum, pg_sys::TEXTOID) })
     }
 
     /// The same, if it lies in memory whole: nothing is raised or allocated.

@@ -31,6 +31,19 @@ pub const GUC_NO_RESET: u32 = 0;
 #[cfg(not(feature = "pg15"))]
 pub const GUC_NO_RESET: u32 = pg_sys::GUC_NO_RESET;
 
+/// What the server answers to a question for EXECUTE on a function. One that is gone is an error.
+#[cfg(feature = "pg15")]
+pub fn function_access(function: pg_sys::Oid, role: pg_sys::Oid) -> pg_sys::AclResult::Type {
+    // SAFETY: syscache lookups by the two ids (utils/acl.h).
+    unsafe { pg_sys::pg_proc_aclcheck(function, role, pg_sys::AclMode::from(pg_sys::ACL_EXECUTE)) }
+}
+#[cfg(not(feature = "pg15"))]
+pub fn function_access(function: pg_sys::Oid, role: pg_sys::Oid) -> pg_sys::AclResult::Type {
+    let (catalog, mode) = (pg_sys::ProcedureRelationId, pg_sys::AclMode::from(pg_sys::ACL_EXECUTE));
+    // SAFETY: as above; every kind of object has one function for it now.
+    unsafe { pg_sys::object_aclcheck(catalog, function, role, mode) }
+}
+
 /// See xact::backend_number. Until 16 backends are numbered from 1.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 pub fn backend_number() -> i32 {

@@ -1,7 +1,29 @@
 //! Database roles: who the current user is, in Postgres's own terms.
 
+use super::compat;
 use pgrx::pg_sys::{self, Oid};
-use std::ffi::{CStr, CString};
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_int};
+
+thread_local! {
+    static ON_CHANGE: Cell<Option<fn()>> = const { Cell::new(None) };
+}
+
+/// Registers what is told when roles are made, altered or dropped. Called once, while the library loads.
+pub fn on_change(listener: fn()) {
+    ON_CHANGE.set(Some(listener));
+    let cache = pg_sys::SysCacheIdentifier::AUTHOID as c_int;
+    // SAFETY: the callback has static lifetime and the signature of utils/inval.h.
+    unsafe { pg_sys::CacheRegisterSyscacheCallback(cache, Some(role_changed), pg_sys::Datum::from(0)) }
+}
+
+/// May run in the middle of anything that reads messages, so the listener only flips a counter.
+#[pgrx::pg_guard]
+extern "C-unwind" fn role_changed(_arg: pg_sys::Datum, _cache: c_int, _hash: u32) {
+    if let Some(listener) = ON_CHANGE.get() {
+        listener();
+    }
+}
 
 pub fn current() -> Oid {
     // SAFETY: reads a static variable (miscinit.c).
@@ -109,22 +131,36 @@ impl Drop for Acting {
     }
 }
 
-pub fn database_exists(database: u32) -> bool {
-    // SAFETY: a syscache lookup by database id.
-    unsafe {
-        let (cache, id) =
-            (pg_sys::SysCacheIdentifier::DATABASEOID as i32, pg_sys::Datum::from(Oid::from(database)));
-        let none = pg_sys::Datum::from(0);
-        pg_sys::SearchSysCacheExists(cache, id, none, none, none)
-    }
+/// Whether a role may execute a function: by itself, by membership, or as a superuser. What others committed counts once
+/// their messages have been read.
+pub fn may_execute(role: Oid, function: Oid) -> bool {
+    compat::function_access(function, role) == pg_sys::AclResult::ACLCHECK_OK
 }
 
-/// The role's name, for messages to its own session.
+/// Whether the role has not been dropped. A session that had taken it goes on under its id.
+pub fn exists(role: Oid) -> bool {
+    exists_in(pg_sys::SysCacheIdentifier::AUTHOID, role)
+}
+
+pub fn database_exists(database: u32) -> bool {
+    exists_in(pg_sys::SysCacheIdentifier::DATABASEOID, database.into())
+}
+
+fn exists_in(cache: pg_sys::SysCacheIdentifier::Type, id: Oid) -> bool {
+    let none = pg_sys::Datum::from(0);
+    // SAFETY: a lookup in a syscache whose key is one id.
+    unsafe { pg_sys::SearchSysCacheExists(cache as c_int, pg_sys::Datum::from(id), none, none, none) }
+}
+
+/// The role's name, for messages to its own session. One that was dropped is called as pg_get_userbyid has it.
 pub fn name(role: Oid) -> String {
     // SAFETY: with noerr it gives null or a palloc'd C string.
     unsafe {
         let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+        if name.is_null() {
+            return format!("unknown (OID={})", role.to_u32());
+        }
+        CStr::from_ptr(name).to_string_lossy().into_owned()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::claims::Claims;
 use crate::claims::principal::Principal;
 use crate::claims::stated::Stated;
 use crate::claims::validity::Validity;
-use crate::pg::xact;
+use crate::pg::{role, xact};
 use crate::rbac::Id;
 use crate::rbac::access::AccessMap;
 use crate::rbac::grants::{Assignment, Grantee, Grants, Membership, Role, TenantStatus};
@@ -51,7 +51,10 @@ impl Identity {
             Stated::Job { .. } | Stated::Nobody => None,
         };
         let whose = match stated {
-            Stated::Job { role, tenant } => Some(Grantee::Job { role, tenant }),
+            // What a role was given stays in the table when it is dropped, and would be kept for who it was.
+            Stated::Job { role, tenant } => {
+                role::exists(role.into()).then_some(Grantee::Job { role, tenant })
+            }
             _ => user.map(Grantee::User),
         };
         let access = whose.as_ref().map(cache::access).unwrap_or_default();

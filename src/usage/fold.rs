@@ -3,19 +3,22 @@
 use super::amounts::Closed;
 use super::period::Micros;
 use super::quotas::Meter;
-use super::slots::{FOLDED, Slots};
+use super::slots::{FOLDED, Slots, Version};
 use super::{let_go, moment, quotas};
 use crate::cache;
 use crate::error::Error;
 use crate::pg::keyed::{KeyedTable, Seen, Use};
-use crate::pg::moment_lock::Held;
+use crate::pg::moment_lock::{Held, take_turn};
 use crate::pg::scan;
 use crate::pg::xact;
 use crate::rbac::Id;
 use std::collections::BTreeMap;
 
-/// Folds what no open transaction is writing, and says how many slots it did away with.
+/// Folds what no open transaction is writing, and says how many slots it did away with: none while another transaction folds.
 pub fn fold() -> Result<i64, Error> {
+    if !take_turn(0) {
+        return Ok(0);
+    }
     let_go();
     let now = xact::now();
     let mut folded = 0;
@@ -47,7 +50,7 @@ fn slots_by_meter() -> Result<BTreeMap<String, BTreeMap<Id, usize>>, Error> {
 fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
     let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
     // Before the lock: it waits for whoever deletes the tenant.
-    if !slots.versions().iter().any(|version| version.slot == FOLDED) && !slots.insert(FOLDED, now) {
+    if !slots.versions().iter().any(|version| version.slot == FOLDED) && !slots.insert(FOLDED, now)? {
         return Ok(0);
     }
     let mut closed = BTreeMap::new();
@@ -57,9 +60,9 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
         let versions = slots.versions();
         // Another transaction that folds leaves it to itself.
         let is_free = |slot| versions.iter().filter(|version| version.slot == slot).count() == 1;
-        let Some(target) = versions.iter().find(|version| version.slot == FOLDED && is_free(FOLDED)) else {
-            return Ok(0);
-        };
+        let is_target =
+            |version: &&Version| version.slot == FOLDED && !version.is_undecided() && is_free(FOLDED);
+        let Some(target) = versions.iter().find(is_target) else { return Ok(0) };
         let (mut all, over) = target.amounts.at(now, meter.period);
         let mut close = |over: Option<Closed>| {
             over.into_iter()
@@ -83,8 +86,13 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
         folded = i64::try_from(gone.len()).unwrap_or(0);
         gone.into_iter().for_each(|place| slots.delete(place));
     }
-    for (start, amount) in closed {
-        slots.close(start, i64::try_from(amount).map_err(|_| Error::UsageOverflow)?);
+    for (start, mut amount) in closed {
+        // Several rows of a period are as good as their sum, which may be more than one holds.
+        while amount != 0 {
+            let part = amount.clamp(i64::MIN.into(), i64::MAX.into());
+            slots.close(start, i64::try_from(part).unwrap_or(0))?;
+            amount -= part;
+        }
     }
     Ok(folded)
 }

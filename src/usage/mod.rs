@@ -56,6 +56,7 @@ pub fn start() {
                 }
                 ledger.clear();
             });
+            soft::forget_own();
             if moment != Moment::Committed {
                 quotas::forget_undecided();
             }
@@ -145,7 +146,7 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
             Written::Done { open, closed, crossed } => {
                 LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
                 if let Some(closed) = closed.or(closed_before) {
-                    work.slots.close(closed.start, closed.amount);
+                    work.slots.close(closed.start, closed.amount)?;
                 }
                 break crossed;
             }
@@ -156,7 +157,7 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
             Written::NeedsLock => held = Held::Alone,
             Written::Lost(slot) => passed_over = slot,
             Written::NeedsSlot(slot) => {
-                if !work.slots.insert(slot, now) {
+                if !work.slots.insert(slot, now)? {
                     return Ok(Recorded::NoTenant);
                 }
             }
@@ -199,7 +200,7 @@ pub fn standing_of(tenant: &Id, meter: &Meter) -> Vec<Standing> {
     let Some(slots) = Slots::open(tenant, &meter.name, Use::Reading).filter(|_| !limits.is_empty()) else {
         return Vec::new();
     };
-    let versions = slots.versions();
+    let versions = slots.versions_while_written();
     let ahead = LEDGER
         .with_borrow(|ledger| ledger.get(&(*tenant, Rc::clone(&meter.name))))
         .map_or(0, |open| i128::from(open.recorded) - i128::from(open.written));

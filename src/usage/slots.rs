@@ -5,17 +5,23 @@ use super::amounts::Amounts;
 use super::bound::{self, Bound};
 use super::period::{Micros, Period};
 use crate::cache;
+use crate::error::Error;
 use crate::pg::keyed::{KeyedRow, KeyedTable, Place, Seen, Use, Value};
 use crate::pg::scan::{self, TextKey};
+use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rights::{self, Argument};
+use std::collections::BTreeSet;
 
 const COLUMNS: usize = 9;
 /// The slot that fold_usage() brings others together in.
 pub const FOLDED: i64 = 0;
 /// Backends are numbered below this. A slot that a prepared transaction holds is passed over for the next that many on.
 const STRIDE: usize = 1 << 24;
+
+/// How often slots are read again at most.
+const READINGS: usize = 4;
 
 const INSERT_SLOT: &str = include_str!("../../sql/queries/insert_slot.sql");
 const INSERT_PERIOD: &str = include_str!("../../sql/queries/insert_period.sql");
@@ -81,6 +87,23 @@ impl<'k> Slots<'k> {
         versions
     }
 
+    /// The same for who holds no lock. A slot whose new version goes to a place that the scan has passed, and commits before the
+    /// scan comes to the old one, is missed: so it is read until two readings in turn find the same slots.
+    pub fn versions_while_written(&self) -> Vec<Version> {
+        let slots =
+            |versions: &[Version]| versions.iter().map(|version| version.slot).collect::<BTreeSet<i64>>();
+        let mut versions = self.versions();
+        for _ in 0..READINGS {
+            let again = self.versions();
+            let same = slots(&again) == slots(&versions);
+            versions = again;
+            if same {
+                break;
+            }
+        }
+        versions
+    }
+
     /// All versions that have not been cleared away.
     pub fn all_versions(&self) -> Vec<Version> {
         let mut versions = Vec::new();
@@ -117,10 +140,10 @@ impl<'k> Slots<'k> {
     }
 
     /// A new slot with nothing in it; false if there is no such tenant.
-    pub fn insert(&self, slot: i64, now: Micros) -> bool {
+    pub fn insert(&self, slot: i64, now: Micros) -> Result<bool, Error> {
         let hour = Argument::Moment(Period::Hour.start(now));
         let row = [Argument::Uuid(*self.tenant), Argument::Text(self.meter), Argument::Number(slot), hour];
-        rights::write_as_owner(self.table.oid(), INSERT_SLOT, &row) > 0
+        self.of_tenant(rights::write_as_owner(self.table.oid(), INSERT_SLOT, &row))
     }
 
     /// Locked by this transaction until it ends; false if another has it.
@@ -150,11 +173,32 @@ impl<'k> Slots<'k> {
         self.table.delete(place);
     }
 
+    /// Whether a statement on a row of the tenant's found the tenant. Its snapshot may be older, and so may that of the foreign
+    /// key's look-up above READ COMMITTED: then what is to be counted is not lost but tried again.
+    fn of_tenant(&self, written: usize) -> Result<bool, Error> {
+        match written {
+            0 if xact::has_one_snapshot() && self.tenant_exists() => Err(Error::TenantTooYoung),
+            written => Ok(written > 0),
+        }
+    }
+
+    /// By the newest state.
+    fn tenant_exists(&self) -> bool {
+        let open = |schema| KeyedTable::open(schema, c"tenants", Some(c"tenants_pkey"), 1, Use::Reading);
+        let Some(tenants) = scan::schema(cache::SCHEMA).and_then(open) else { return false };
+        let mut exists = false;
+        tenants.scan(&Seen::By(&CatalogSnapshot::take(tenants.oid())), &[(1, self.tenant)], |_| {
+            exists = true;
+            false
+        });
+        exists
+    }
+
     /// Keeps what a slot held of a period that is over.
-    pub fn close(&self, start: Micros, amount: i64) {
+    pub fn close(&self, start: Micros, amount: i64) -> Result<(), Error> {
         let (start, amount) = (Argument::Moment(start), Argument::Number(amount));
         let row = [Argument::Uuid(*self.tenant), Argument::Text(self.meter), start, amount];
-        rights::write_as_owner(self.table.oid(), INSERT_PERIOD, &row);
+        self.of_tenant(rights::write_as_owner(self.table.oid(), INSERT_PERIOD, &row)).map(|_| ())
     }
 }
 

@@ -1,38 +1,85 @@
 //! Soft limits: a tenant is told once that it uses more, by a row of quota_events, a notification and a NOTICE.
 
-use super::Standing;
+use super::limits::Limit;
 use super::period::{Micros, Period};
 use super::quotas::Meter;
 use super::wording::Crossed;
-use crate::cache;
+use super::{Key, Standing};
+use crate::cache::{self, QuotaVersion};
 use crate::error::Error;
 use crate::pg::keyed::{KeyedTable, Seen, Use};
 use crate::pg::scan::{self, TextKey};
 use crate::rbac::Id;
 use crate::rights::{self, Argument};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 const INSERT_EVENT: &str = include_str!("../../sql/queries/insert_quota_event.sql");
 const END_EVENTS: &str = include_str!("../../sql/queries/end_quota_events.sql");
 const COLUMNS: usize = 9;
 
 /// An event that has not ended, also of a transaction that is still open.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Event {
     period: Period,
     start: Micros,
     soft: i64,
 }
 
+/// What was told, and the version of meters and quotas then.
+struct Told {
+    version: QuotaVersion,
+    events: Vec<Event>,
+}
+
+/// Of so many tenants and meters it is remembered that their soft limit was told.
+const KEPT: usize = 1024;
+
+thread_local! {
+    /// Events that are committed, of counters: until their period ends these limits are of no more interest.
+    static TOLD: RefCell<BTreeMap<Key, Told>> = const { RefCell::new(BTreeMap::new()) };
+    /// Whether this transaction has written some, which a rollback would take back.
+    static WROTE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A transaction has ended.
+pub fn forget_own() {
+    WROTE.set(false);
+}
+
+/// Whether it is known that this soft limit was crossed and told, for good, in the present period.
+pub fn is_told(key: &Key, limit: &Limit, soft: i64, now: Micros) -> bool {
+    let event = Event { period: limit.period, start: limit.period.start(now), soft };
+    let version = cache::quota_version();
+    TOLD.with_borrow(|told| {
+        told.get(key).is_some_and(|told| told.version == version && told.events.contains(&event))
+    })
+}
+
+fn remember(key: &Key, event: Event) {
+    let version = cache::quota_version();
+    TOLD.with_borrow_mut(|all| {
+        if all.len() >= KEPT {
+            all.clear();
+        }
+        let told = all.entry(key.clone()).or_insert_with(|| Told { version, events: Vec::new() });
+        // Those of periods that are over make room.
+        told.events.retain(|other| told.version == version && other.period != event.period);
+        told.version = version;
+        told.events.push(event);
+    });
+}
+
 /// Records what is crossed and was not before, and ends what is no longer. While the tenant's usage of the meter is locked,
 /// so that no two tell the same; what is to be said is said afterwards, since a client may be slow to listen.
 pub fn note(
-    tenant: &Id,
+    key: &Key,
     meter: &Meter,
     standings: &[Standing],
     recorded: i64,
     now: Micros,
 ) -> Result<Vec<Crossed>, Error> {
-    let mut crossed = Vec::new();
+    let (tenant, mut crossed) = (&key.0, Vec::new());
     for standing in standings {
         let Some(soft) = standing.limit.soft else { continue };
         let period = standing.limit.period;
@@ -44,6 +91,9 @@ pub fn note(
             continue;
         }
         let events = KeyedEvents::open(tenant, meter)?;
+        if exceeds && events.is_certain(&event) && !meter.gauge && !WROTE.get() {
+            remember(key, event);
+        }
         if exceeds && !events.contains(&event) {
             let row = [
                 Argument::Uuid(*tenant),
@@ -55,6 +105,7 @@ pub fn note(
             ];
             // None is written for a tenant that is just being deleted.
             if rights::write_as_owner(events.table.oid(), INSERT_EVENT, &row) > 0 {
+                WROTE.set(true);
                 let (meter, unit) = (meter.name.to_string(), meter.unit.to_string());
                 crossed.push(Crossed { meter, unit, period, used, soft, hard: standing.limit.hard });
             }
@@ -68,7 +119,8 @@ pub fn note(
 
 struct KeyedEvents {
     table: KeyedTable,
-    all: Vec<Event>,
+    /// And whether they are committed.
+    all: Vec<(Event, bool)>,
 }
 
 impl KeyedEvents {
@@ -81,7 +133,8 @@ impl KeyedEvents {
         table.scan(&Seen::Undecided, &[(2, tenant), (3, &key)], |row| {
             let event = row.number(9).is_none().then(|| {
                 let period = Period::parse(&row.text(4)?)?;
-                Some(Event { period, start: row.number(5)?, soft: row.number(6)? })
+                let event = Event { period, start: row.number(5)?, soft: row.number(6)? };
+                Some((event, row.written_by.is_none() && row.replaced_by.is_none()))
             });
             all.extend(event.flatten());
             true
@@ -90,6 +143,10 @@ impl KeyedEvents {
     }
 
     fn contains(&self, event: &Event) -> bool {
-        self.all.contains(event)
+        self.all.iter().any(|(other, _)| other == event)
+    }
+
+    fn is_certain(&self, event: &Event) -> bool {
+        self.all.contains(&(*event, true))
     }
 }

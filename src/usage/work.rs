@@ -141,8 +141,9 @@ impl Work<'_> {
         };
         let mut found = standings(&versions, Granted::Counts);
         let others = |version: &&Version| version.slot != open.slot && version.granted > 0;
-        if self.amount > 0 && versions.iter().any(|v| others(&v)) && exceeds(&found, open.recorded) {
-            self.check(&standings(&versions, Granted::IsFree), &open)?;
+        let free = standings(&versions, Granted::IsFree);
+        if self.amount > 0 && versions.iter().any(|v| others(&v)) && differ(&found, &free, open.recorded) {
+            self.check(&free, &open)?;
             // An open transaction keeps what it may yet spend.
             for version in versions.iter().filter(others).filter(|version| !version.is_undecided()) {
                 let _taken = self.slots.write(version.slot, version.place, &version.amounts, 0);
@@ -161,7 +162,7 @@ impl Work<'_> {
         if !write(&self.slots, &mut open, ahead)? {
             return Ok(Written::Lost(open.slot));
         }
-        let crossed = soft::note(&self.key.0, self.meter, &found, open.recorded, self.now)?;
+        let crossed = soft::note(self.key, self.meter, &found, open.recorded, self.now)?;
         Ok(Written::Done { open, closed, crossed })
     }
 
@@ -189,7 +190,8 @@ impl Work<'_> {
                 bound::ceiling(versions.iter().filter(|version| version.slot != open.slot).map(within));
             let mine = [open.base.within(limit.period, self.now), open.recorded, open.granted, counted];
             let used = others + mine.into_iter().map(i128::from).sum::<i128>();
-            limit.hard.into_iter().chain(limit.soft).map(|most| i128::from(most) - used).min()
+            let soft = limit.soft.filter(|soft| !soft::is_told(self.key, limit, *soft, self.now));
+            limit.hard.into_iter().chain(soft).map(|most| i128::from(most) - used).min()
         };
         self.limits.iter().filter_map(left).min().unwrap_or(i128::MAX)
     }
@@ -291,11 +293,14 @@ fn room(standings: &[Standing], recorded: i64) -> i128 {
     standings.iter().flat_map(of).flatten().min().unwrap_or(i128::MAX)
 }
 
-/// Whether some limit, hard or soft, is passed.
-fn exceeds(standings: &[Standing], recorded: i64) -> bool {
-    standings.iter().any(|standing| {
-        let used = standing.used + i128::from(recorded);
-        standing.limit.hard.into_iter().chain(standing.limit.soft).any(|most| used > i128::from(most))
+/// Whether a hard limit is passed, or a soft one is only by what is granted to others.
+fn differ(found: &[Standing], free: &[Standing], recorded: i64) -> bool {
+    let passes = |standing: &Standing, most: Option<i64>| {
+        most.is_some_and(|most| standing.used + i128::from(recorded) > i128::from(most))
+    };
+    found.iter().zip(free).any(|(found, free)| {
+        let limit = &found.limit;
+        passes(found, limit.hard) || (passes(found, limit.soft) && !passes(free, limit.soft))
     })
 }
 

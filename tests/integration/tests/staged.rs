@@ -30,10 +30,10 @@ fn database(name: &str) -> Session {
     admin
 }
 
+/// By the guide's recipe: the backfill gives the host's key.
 fn script(admin: &mut Session, table: &str) -> String {
     admin.text(&format!(
-        "SELECT tenancy.protect_table_sql('{table}', add_column => true, resource => 'docs',
-             backfill => '(SELECT t.id FROM tenancy.tenants t WHERE t.key = org::text)', staged => true)"
+        "SELECT tenancy.protect_table_sql('{table}', add_column => true, resource => 'docs', backfill => 'org', staged => true)"
     ))
 }
 
@@ -99,16 +99,18 @@ fn assert_finished(admin: &mut Session, table: &str) {
     );
 }
 
+/// The table is an ordinary role's, who may do nothing in schema tenancy: what his own statements write is filled too.
 #[test]
 fn nobody_is_disturbed_and_no_row_is_lost() {
     let mut admin = database("load");
-    admin.run("DO $$ BEGIN CREATE ROLE app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+    admin.run("CREATE ROLE owner LOGIN");
     make(&mut admin, "docs", 300_000);
+    admin.run("ALTER TABLE docs OWNER TO owner");
     let script = script(&mut admin, "docs");
     let done = AtomicBool::new(false);
     // What each writer says it did: rows inserted, rows changed, and how it ended.
     let work = |writer: u32| {
-        let mut session = CLUSTER.connect_as("load", "app");
+        let mut session = CLUSTER.connect_as("load", if writer == 0 { "owner" } else { "app" });
         let (mut inserted, mut changed) = (0, 0);
         loop {
             let id = 1_000_000 * (writer + 1) + inserted;
@@ -229,6 +231,7 @@ fn an_index_build_that_is_cancelled_is_made_again() {
     }
 }
 
+/// A step that keeps nobody out while it waits has all the time of the world, and only such a step has.
 #[test]
 fn a_step_that_waits_too_long_for_its_lock_does_nothing() {
     let mut admin = database("timeouts");
@@ -240,26 +243,79 @@ fn a_step_that_waits_too_long_for_its_lock_does_nothing() {
         || (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM pg_trigger t WHERE t.tgrelid = 'docs'::regclass)::text
         || (SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM pg_policy p WHERE p.polrelid = 'docs'::regclass)::text
         || (SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM tenancy.protected_tables p)::text";
-    let mut refused = 0;
-    for step in &all {
+    let (mut refused, mut patient) = (0, 0);
+    for (n, &step) in all.iter().enumerate() {
         // A lock that no step gets past that wants one of the table itself.
         let mut open = idle_in_transaction(
             "timeouts",
             "LOCK TABLE docs IN SHARE UPDATE EXCLUSIVE MODE; SELECT count(*) FROM docs",
         );
         let before = admin.text(state);
+        if ["CONCURRENTLY", "VALIDATE", "drop_broken_index"].iter().any(|text| step.contains(text)) {
+            std::thread::scope(|scope| {
+                // The build has lock_timeout put aside by the statement before it.
+                let patient =
+                    if step.contains("CONCURRENTLY") { all[n - 1..=n].concat() } else { step.to_owned() };
+                let run = scope.spawn(move || psql("timeouts", &patient, "-c lock_timeout=100ms"));
+                eventually("it waits for longer than the others may", || {
+                    run.is_finished()
+                        || admin.holds(
+                            "EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                               WHERE NOT l.granted AND a.datname = current_database() AND clock_timestamp() > l.waitstart + interval '300 ms')",
+                        )
+                });
+                // Meanwhile others read and write.
+                let mut other = CLUSTER.connect_as("timeouts", "app");
+                let code =
+                    other.code("SET lock_timeout = '1s'; UPDATE docs SET changes = changes + 1 WHERE id = 1");
+                open.run("COMMIT");
+                let output = run.join().expect("psql ends");
+                assert!(output.status.success(), "{step}\n{output:?}");
+                assert_eq!(code, "00000", "{step}");
+            });
+            patient += 1;
+            continue;
+        }
         let output = psql("timeouts", step, "-c lock_timeout=100ms");
         if !output.status.success() {
             assert!(String::from_utf8_lossy(&output.stderr).contains("55P03"), "{step}\n{output:?}");
-            if !step.contains("CONCURRENTLY") {
-                assert_eq!(admin.text(state), before, "{step}");
-            }
+            assert_eq!(admin.text(state), before, "{step}");
             refused += 1;
         }
         open.run("COMMIT");
         succeeds("timeouts", step);
     }
-    assert!(refused >= 8, "only {refused} of {} statements waited", all.len());
+    assert_eq!(patient, 4);
+    assert!(refused >= 4, "only {refused} of {} statements gave up", all.len());
+    assert_finished(&mut admin, "docs");
+}
+
+/// One that has nothing to do with the table: it holds the build up, and does not end it.
+#[test]
+fn an_index_build_waits_for_any_open_transaction_whatever_lock_timeout_is() {
+    let mut admin = database("patience");
+    make(&mut admin, "docs", 500);
+    admin.run("CREATE TABLE elsewhere (id int)");
+    let whole = script(&mut admin, "docs");
+    std::thread::scope(|scope| {
+        let mut open = idle_in_transaction("patience", "INSERT INTO elsewhere VALUES (1)");
+        open.run("SAVEPOINT s; DECLARE c CURSOR FOR SELECT * FROM docs");
+        let run = scope.spawn(|| psql("patience", &whole, "-c lock_timeout=100ms"));
+        // The steps before it, which the cursor holds up, have given up.
+        assert!(String::from_utf8_lossy(&run.join().expect("psql ends").stderr).contains("55P03"));
+        open.run("ROLLBACK TO s");
+        let run = scope.spawn(|| psql("patience", &whole, "-c lock_timeout=100ms"));
+        eventually("the build waits", || {
+            run.is_finished()
+                || admin.holds(
+                    "EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()
+                       AND a.query LIKE '%CREATE INDEX CONCURRENTLY%' AND clock_timestamp() > l.waitstart + interval '300 ms')",
+                )
+        });
+        open.run("COMMIT");
+        let output = run.join().expect("psql ends");
+        assert!(output.status.success(), "{output:?}");
+    });
     assert_finished(&mut admin, "docs");
 }
 
@@ -293,6 +349,27 @@ fn rows_that_others_hold_are_waited_for_without_holding_any() {
         admin.text("SELECT string_agg(changes::text, ',' ORDER BY id) FROM docs WHERE id IN (7, 8)"),
         "5,6"
     );
+    assert_finished(&mut admin, "docs");
+}
+
+/// A minute, which is two seconds here, from the turn in which nothing was to be had any more.
+#[test]
+fn rows_that_others_hold_for_too_long_end_it() {
+    let mut admin = database("stuck");
+    make(&mut admin, "docs", 500);
+    let whole = script(&mut admin, "docs");
+    let all = steps(&whole);
+    let fill = all.iter().position(|step| step.contains("SKIP LOCKED")).expect("it is one of the steps");
+    succeeds("stuck", &all[..fill].concat());
+    assert!(all[fill].contains("interval '1 minute'"));
+    let mut open = idle_in_transaction("stuck", "UPDATE docs SET changes = 5 WHERE id = 7");
+    let start = std::time::Instant::now();
+    let output = psql("stuck", &all[fill].replace("interval '1 minute'", "interval '2 seconds'"), "");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("55P03"), "{output:?}");
+    assert!((2..20).contains(&start.elapsed().as_secs()), "after {:?}", start.elapsed());
+    assert_eq!(admin.number("SELECT count(*) FROM docs WHERE tenant_id IS NULL"), 1);
+    open.run("COMMIT");
+    succeeds("stuck", &whole);
     assert_finished(&mut admin, "docs");
 }
 

@@ -176,6 +176,156 @@ fn a_limit_of_one_is_never_held_by_two() {
     assert_eq!(admin.number("SELECT deadlocks FROM pg_stat_database WHERE datname = 'work'"), 0);
 }
 
+/// Far from the limit writers spend what they are granted without looking. Under way, others fold, lower and raise the limit, and
+/// at the end what idle connections were granted is had by whoever asks, to the last one.
+#[test]
+fn what_was_granted_to_some_is_never_too_much_nor_lost() {
+    const HARD: i64 = 40_000;
+    let cluster = cluster();
+    let mut admin = prepare(&cluster, "work", "counter", HARD);
+    let at = tenant(1);
+    admin.run(&format!(
+        "CREATE PROCEDURE spend(times int, INOUT recorded bigint DEFAULT 0) LANGUAGE plpgsql AS $$
+         DECLARE
+             amount bigint;
+         BEGIN
+             FOR turn IN 1..times LOOP
+                 amount := 1 + floor(random() * 3);
+                 BEGIN
+                     PERFORM tenancy.record_usage('rows', amount, '{at}');
+                     IF random() < 0.1 THEN
+                         RAISE division_by_zero;
+                     END IF;
+                     PERFORM tenancy.record_usage('rows', 1, '{at}');
+                     recorded := recorded + amount + 1;
+                 EXCEPTION
+                     WHEN check_violation THEN EXIT;
+                     WHEN division_by_zero THEN NULL;
+                 END;
+                 COMMIT;
+             END LOOP;
+         END $$"
+    ));
+    let over = AtomicBool::new(false);
+    let (mut sessions, recorded) = scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut watcher = cluster.connect("work");
+            let (mut looks, mut granted) = (0, 0);
+            while !over.load(Ordering::Relaxed) {
+                let used = watcher.number("SELECT coalesce(sum(total), 0) FROM tenancy.usage");
+                assert!(used <= HARD, "{used} of {HARD}");
+                granted += watcher.number("SELECT count(*) FROM tenancy.usage WHERE granted > 0");
+                looks += 1;
+                match looks % 3 {
+                    0 => watcher.run("SELECT tenancy.fold_usage()"),
+                    // What was granted under another limit ends.
+                    1 => watcher.set_limit(HARD - looks % 7),
+                    _ => watcher.set_limit(HARD),
+                }
+            }
+            assert!(looks > 10 && granted > 0, "it looked {looks} times, and found {granted} grants");
+        });
+        let writers: Vec<_> = (0..8)
+            .map(|_| {
+                let mut session = cluster.connect("work");
+                scope.spawn(move || {
+                    let recorded = session.number("CALL spend(6000)");
+                    (session, recorded)
+                })
+            })
+            .collect();
+        let ends: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        over.store(true, Ordering::Relaxed);
+        watching.join().expect("nothing was seen that must not be");
+        let ends = ends.into_iter().map(|end| end.expect("a writer ends"));
+        let (sessions, recorded): (Vec<Session>, Vec<i64>) = ends.unzip();
+        (sessions, recorded.iter().sum::<i64>())
+    });
+    admin.set_limit(HARD);
+    let used = |admin: &mut Session| admin.number("SELECT sum(total) FROM tenancy.usage");
+    assert_eq!(used(&mut admin), recorded, "what was recorded is what is used");
+    let one = format!("SELECT tenancy.record_usage('rows', 1, '{at}')");
+    for session in &mut sessions {
+        // Two look, the third is granted something.
+        (0..if recorded < HARD - 100 { 3 } else { 0 }).for_each(|_| session.run(&one));
+    }
+    let left = HARD - used(&mut admin);
+    println!("{recorded} recorded by writers, {left} left");
+    assert_eq!(admin.code(&format!("SELECT tenancy.record_usage('rows', {}, '{at}')", left + 1)), "23514");
+    if left > 0 {
+        admin.run(&format!("SELECT tenancy.record_usage('rows', {left}, '{at}')"));
+    }
+    for session in &mut sessions {
+        assert_eq!(session.code(&one), "23514");
+    }
+    assert_eq!(used(&mut admin), HARD);
+    assert_eq!(admin.number("SELECT deadlocks FROM pg_stat_database WHERE datname = 'work'"), 0);
+}
+
+/// Transactions end while their versions are read: then one slot must not count as two, and nobody is refused what is there.
+#[test]
+fn a_slot_whose_writer_commits_while_it_is_read_counts_once() {
+    const SLOTS: i64 = 8;
+    const HELD: i64 = 75_000;
+    const FREE: i64 = 70_000;
+    let cluster = cluster();
+    let mut admin = prepare(&cluster, "work", "gauge", SLOTS * HELD + FREE);
+    let at = tenant(1);
+    admin.run(&format!(
+        "SELECT tenancy.set_quota('{at}', 'rows', soft => 10, hard => {}, period => 'none');
+         SET client_min_messages = error;
+         CREATE PROCEDURE swing(times int) LANGUAGE plpgsql AS $$
+         BEGIN
+             FOR turn IN 1..times LOOP
+                 PERFORM tenancy.record_usage('rows', 1, '{at}');
+                 COMMIT;
+                 PERFORM tenancy.record_usage('rows', -1, '{at}');
+                 COMMIT;
+             END LOOP;
+         END $$",
+        SLOTS * HELD + FREE
+    ));
+    let writers: Vec<_> = (0..SLOTS)
+        .map(|_| {
+            let mut session = cluster.connect("work");
+            session.run("SET client_min_messages = error");
+            session.run(&format!("SELECT tenancy.record_usage('rows', {HELD}, '{at}')"));
+            session
+        })
+        .collect();
+    let over = AtomicBool::new(false);
+    scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut watcher = cluster.connect("work");
+            let (mut looks, mut wrong) = (0, Vec::new());
+            let ask = format!("SELECT tenancy.remaining('rows', '{at}')");
+            while !over.load(Ordering::Relaxed) {
+                let left = watcher.number(&ask);
+                // Each writer may have one more, and what is undecided counts as used.
+                if !(FREE - 2 * SLOTS..=FREE + 2 * SLOTS).contains(&left) {
+                    wrong.push(left);
+                }
+                looks += 1;
+            }
+            assert!(
+                looks > 100 && wrong.is_empty(),
+                "of {looks} answers {} wrong, {:?}",
+                wrong.len(),
+                wrong.first()
+            );
+        });
+        let writers: Vec<_> = writers
+            .into_iter()
+            .map(|mut session| scope.spawn(move || session.run("CALL swing(1500)")))
+            .collect();
+        let ends: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        over.store(true, Ordering::Relaxed);
+        watching.join().expect("what is left is told as it is");
+        ends.into_iter().for_each(|end| end.expect("nobody is refused"));
+    });
+    assert_eq!(admin.number("SELECT sum(total) FROM tenancy.usage"), SLOTS * HELD);
+}
+
 #[test]
 fn a_quota_filled_by_copy_stops_it_whole() {
     let cluster = cluster();

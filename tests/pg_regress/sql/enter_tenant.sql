@@ -38,7 +38,7 @@ SELECT pg_temp.as_role('entered_job', f) FROM unnest(ARRAY['SELECT tenancy.allow
     'INSERT INTO tenancy.database_role_roles (db_role, role_id) SELECT ''entered_job'', id FROM tenancy.roles WHERE name = ''owner''']) f;
 -- What cannot be allowed.
 SELECT pg_temp.as_role(current_user, f) FROM unnest(ARRAY['SELECT tenancy.allow_database_role(''no such role'', ''{owner}'')', 'SELECT tenancy.allow_database_role(''public'', ''{owner}'')', 'SELECT tenancy.allow_database_role(NULL, ''{owner}'')',
-    'SELECT tenancy.allow_database_role(''entered_job'', NULL)', 'SELECT tenancy.allow_database_role(''entered_job'', ''{}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{owner,NULL}'')',
+    'SELECT tenancy.allow_database_role(''entered_job'', NULL)', 'SELECT tenancy.allow_database_role(''entered_job'', ''{}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{owner,NULL}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{{owner}}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{{owner,NULL},{owner,owner}}'')',
     'SELECT tenancy.allow_database_role(''entered_job'', ''{owner,no such role}'')', 'SELECT tenancy.allow_database_role(''entered_job'', ''{owner,entered own}'')', 'SELECT tenancy.disallow_database_role(''no such role'')',
     'INSERT INTO tenancy.database_role_roles (db_role, role_id, role_scope) SELECT ''entered_job'', id, scope_id FROM tenancy.roles WHERE name = ''entered own''',
     'INSERT INTO tenancy.database_role_roles (db_role, role_id) SELECT ''entered_job'', id FROM tenancy.roles WHERE name = ''entered own''']) f;
@@ -97,6 +97,7 @@ SELECT tenancy.allow_database_role('entered_job', '{entered_writer,owner}');
 SELECT public.whoami(), tenancy.has_permission('members.assign') AS owner;
 SELECT tenancy.allow_database_role('entered_job', '{entered_writer}');
 SELECT public.whoami(), tenancy.has_permission('members.assign') AS owner;
+SELECT hint FROM tenancy.diagnose() WHERE topic = 'permissions lacking';
 SELECT tenancy.disallow_database_role('entered_job'), tenancy.disallow_database_role('entered_job') AS again;
 :whoami
 ROLLBACK;
@@ -169,6 +170,30 @@ BEGIN;
 SET LOCAL ROLE "entered Other's";
 SELECT tenancy.enter_tenant(:a::uuid);
 :whoami
+ROLLBACK;
+-- While it is dropped it is nobody, and enters nothing, in transactions and sessions that had taken it.
+BEGIN;
+SET LOCAL ROLE "entered Other's";
+SELECT tenancy.enter_tenant(:a::uuid);
+RESET ROLE;
+SAVEPOINT s;
+DROP OWNED BY "entered Other's";
+DROP ROLE "entered Other's";
+:whoami
+SELECT finding FROM tenancy.diagnose() WHERE topic IN ('identity', 'user', 'active tenant');
+ROLLBACK TO s;
+:whoami
+-- Within one statement, too, and put back.
+DO $$ BEGIN
+    RAISE NOTICE '%', public.whoami();
+    BEGIN
+        DROP OWNED BY "entered Other's";
+        DROP ROLE "entered Other's";
+        RAISE NOTICE '%', public.whoami();
+        RAISE division_by_zero;
+    EXCEPTION WHEN division_by_zero THEN RAISE NOTICE '%', public.whoami();
+    END;
+END $$;
 ROLLBACK;
 DROP OWNED BY "entered Other's";
 DROP ROLE "entered Other's";

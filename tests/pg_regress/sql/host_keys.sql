@@ -216,6 +216,12 @@ SELECT refused(format('UPDATE tenancy.tenants SET key = %L WHERE key = %L', new,
   FROM (VALUES ('42', '48'), ('42', NULL), ('42', '042'), ('acme', 'Acme'), ('-1', '-2')) v (old, new);
 SELECT refused('INSERT INTO numbered VALUES (2, 47)'), refused('INSERT INTO named VALUES (2, ''47'')'), refused('INSERT INTO named VALUES (2, ''a5000000-0000-4000-8000-000000000001'')') AS named_by_id;
 SELECT tenancy.protect_table(t::regclass, 'tenant', resource => 'host', mode => 'membership') FROM unnest('{numbered, named, small}'::text[]) t;
+-- Ours stands beside theirs, which would let a key go that another tenant takes in the same statement.
+SELECT conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' AND conrelid IN ('numbered'::regclass, 'named'::regclass) ORDER BY 1, 2;
+SELECT bool_or(tenancy.protect_table(t::regclass, 'tenant', resource => 'host', mode => 'membership')) AS again FROM unnest('{numbered, named, small}'::text[]) t;
+SELECT refused($$WITH gone AS (DELETE FROM tenancy.tenants WHERE key = '42' RETURNING key) UPDATE tenancy.tenants t SET key = gone.key FROM gone WHERE t.slug = 'host-keys-7'$$) AS taken_over,
+       refused($$WITH gone AS (DELETE FROM tenancy.tenants WHERE key = 'acme' RETURNING key) INSERT INTO tenancy.tenants (slug, name, key) SELECT 'host-keys-y', 'T', key FROM gone$$) AS inherited;
+SELECT tenant, (SELECT slug FROM tenancy.tenants WHERE key_number = tenant) FROM numbered;
 UPDATE tenancy.tenants SET key = '48' WHERE key = '42';
 SELECT refused(format('UPDATE tenancy.tenants SET key = %L WHERE key = %L', new, old)), test.try(:operator, format('SELECT tenancy.drop_tenant(id) FROM tenancy.tenants WHERE key = %L', old)), refused(format('SELECT tenancy.drop_tenant(id) FROM tenancy.tenants WHERE key = %L', old)) AS dropped
   FROM (VALUES ('42', NULL), ('acme', 'Acme'), ('-1', '-2')) v (old, new);
@@ -225,6 +231,36 @@ DELETE FROM numbered;
 SELECT refused('UPDATE tenancy.tenants SET key = ''48'' WHERE key = ''42''') AS empty;
 SELECT refused('UPDATE tenancy.tenants SET key = ''acme'' WHERE key = ''48''') AS still_taken, test.try(:alice, 'SELECT count(*) FROM tenancy.protected_tables') AS seen_by_alice;
 SELECT tenancy.unprotect_table(t::regclass) FROM unnest('{numbered, named, small}'::text[]) t;
+-- A foreign key that cascades does for both.
+SELECT tenancy.create_tenant('host-keys-43', owner => NULL, key => '4300') IS NOT NULL AS made;
+CREATE TABLE going (tenant bigint REFERENCES tenancy.tenants (key_number) ON DELETE CASCADE);
+CREATE TABLE followed (tenant bigint REFERENCES tenancy.tenants (key_number) ON UPDATE CASCADE);
+CREATE TABLE enough (tenant bigint REFERENCES tenancy.tenants (key_number) ON UPDATE RESTRICT ON DELETE CASCADE);
+INSERT INTO going VALUES (4300); INSERT INTO enough VALUES (4300);
+SELECT tenancy.protect_table(t::regclass, 'tenant', resource => 'host') FROM unnest('{going, followed, enough}'::text[]) t;
+SELECT conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' AND conrelid IN ('going'::regclass, 'followed'::regclass, 'enough'::regclass) ORDER BY 1, 2;
+DELETE FROM tenancy.tenants WHERE key = '4300';
+SELECT (SELECT count(*) FROM going) AS going, (SELECT count(*) FROM enough) AS enough;
+-- Administrators by BYPASSRLS, who may read neither the tables nor their schema.
+CREATE ROLE host_keys_admin BYPASSRLS;
+SELECT tenancy.enable_role('host_keys_admin');
+INSERT INTO followed VALUES (45);
+SET ROLE host_keys_admin;
+UPDATE tenancy.tenants SET key = '451' WHERE key = '45';
+UPDATE tenancy.tenants SET key = NULL WHERE key = '45';
+UPDATE tenancy.tenants SET key = '48' WHERE key = '42';
+UPDATE tenancy.tenants SET key = '42' WHERE key = '48';
+SELECT tenancy.tenant_value(gen_random_uuid(), 'bigint');
+RESET ROLE;
+-- Observed, and so without a foreign key.
+SELECT tenancy.protect_table('followed', 'tenant', resource => 'host', mode => 'observe');
+ALTER TABLE followed DROP CONSTRAINT followed_tenant_fkey, DROP CONSTRAINT followed_tenant_fkey1;
+SET ROLE host_keys_admin;
+UPDATE tenancy.tenants SET key = '451' WHERE key = '45';
+RESET ROLE;
+SELECT tenancy.unprotect_table(t::regclass) FROM unnest('{going, followed, enough}'::text[]) t;
+SELECT tenancy.disable_role('host_keys_admin');
+DROP ROLE host_keys_admin;
 
 DROP SCHEMA host_keys CASCADE;
 DELETE FROM tenancy.tenants WHERE slug LIKE 'host-keys-%';

@@ -285,6 +285,21 @@ SELECT regexp_replace(s, '\n\n$', '') AS statement FROM regexp_split_to_table(:'
 \o
 SELECT test.attempt(NULL, $$SELECT tenancy.protect_table_sql('hostile.parts', resource => 'hostile', staged => true)$$);
 SELECT p.id, p.tenant_id = :'a' AS filled FROM hostile.parts p ORDER BY id;
+-- A change of key looks into tables: one that is only observed its owner can still alter.
+SET ROLE hostile_owner;
+CREATE TABLE hostile.keyed (tenant_id bigint);
+RESET ROLE;
+UPDATE tenancy.tenants SET key = '4801' WHERE slug = 'hostile-a';
+SELECT tenancy.protect_table('hostile.keyed', resource => 'hostile', mode => 'observe');
+SET ROLE hostile_owner;
+CREATE INDEX ON hostile.keyed (tenant_id) WHERE hostile.predicate(1);
+RESET ROLE;
+DELETE FROM hostile.climbed;
+\c -
+SET client_min_messages = warning;
+UPDATE tenancy.tenants SET key = '4802' WHERE slug = 'hostile-a';
+SHOW search_path;
+SELECT rolsuper AS super, ARRAY(SELECT DISTINCT how || ' as ' || by FROM hostile.climbed ORDER BY 1) AS computed FROM pg_roles WHERE rolname = 'hostile_owner';
 SELECT tenancy.detach_members() IS NOT NULL, tenancy.detach_tenants() IS NOT NULL;
 DROP SCHEMA hostile CASCADE;
 DELETE FROM tenancy.tenants WHERE slug IN ('hostile-a', 'hostile-b') OR id = '4e000000-0000-4000-8000-000000000001';

@@ -58,9 +58,13 @@ SELECT t AS type, e AS backfill, filled(t, e) FROM (VALUES
 SELECT filled('bigint', 'org');
 SELECT t AS type, e AS backfill, regexp_replace(filled(t, e), '^22023 invalid backfill for table bf.docs\s+DETAIL (.*)\n  HINT.*', '22023 \1') AS filled FROM (VALUES
     ('bigint', 'no_such_column'), ('bigint', ''), ('bigint', '   '), ('bigint', 'org_id +'), ('bigint', 'org_id)'), ('bigint', '(org_id'), ('bigint', 'org_id, id'), ('bigint', 'double(org_id)'),
-    ('uuid', 'org_id'), ('bigint', 'org_uuid'), ('bigint', 'sum(org_id)'), ('bigint', 'row_number() OVER ()'), ('bigint', 'generate_series(1, 2)'), ('bigint', 'org_id; DROP TABLE bf.docs'),
+    ('uuid', 'data'), ('bigint', 'org_uuid'), ('bigint', 'sum(org_id)'), ('bigint', 'row_number() OVER ()'), ('bigint', 'generate_series(1, 2)'), ('bigint', 'org_id; DROP TABLE bf.docs'),
     ('bigint', 'org_id) IS NULL; DROP TABLE bf.docs; --'), ('bigint', 'org_id)::bigint) IS NULL; DROP TABLE bf.docs; --'), ('bigint', 'org_id)::bigint) IS NULL; DROP TABLE bf.docs; SELECT 1, 1 WHERE ((1'), ('bigint', 'org_id /* not closed'), ('bigint', 'tenant_id'), ('bigint', '$1'), ('bigint', '''nobody'''), ('bigint', 'org_uuid::text'), ('integer', 'org_id * 1000000'),
     ('bigint', 'org_id / (id - 2)'), ('bigint', '(SELECT org_id FROM bf.docs)'), ('bigint', 'acme'), ('bigint', 'other.org_id')) v (type, e), LATERAL (SELECT v.type::regtype) r (t);
+-- A column of ids is also filled from the host's keys: numbers, or texts, of which one in the form of an id is one.
+SELECT e AS backfill, filled('uuid', e) FROM unnest('{org_id,org_id::int,org_text,org_text::varchar(10),''acme'',org_uuid::text,"upper(org_uuid::text)",docs.org_id,"(SELECT d.org_id FROM bf.docs d WHERE d.id = docs.id)",org_id -- so,org_id + 1,''none'',NULL,org_id::numeric}'::text[]) e;
+SELECT e AS backfill, regexp_replace(filled('uuid', e), '^22023 invalid backfill for table bf.docs\s+DETAIL (.*)\n  HINT.*', '22023 \1') AS filled
+  FROM unnest('{sum(org_id),"generate_series(1, 2)",org_id / (id - 2),key,t.id,k.key,"org_id) AS key) k; DROP TABLE bf.docs; --"}'::text[]) e;
 -- A column that is there: only its gaps are filled, by the same expression; checked together with what it has.
 SELECT fresh();
 ALTER TABLE docs ADD tenant_id bigint;

@@ -142,6 +142,11 @@ SELECT * FROM state WHERE relname = 'notes_bad';
 CREATE FOREIGN DATA WRAPPER parts_wrapper;
 CREATE SERVER parts_server FOREIGN DATA WRAPPER parts_wrapper;
 CREATE FOREIGN TABLE notes_foreign () INHERITS (notes) SERVER parts_server;
+-- said once, and again when its parent is altered
+CREATE TABLE elsewhere (tenant_id uuid);
+SELECT tenancy.protect_table('elsewhere', resource => 'part_events');
+ALTER TABLE notes ALTER id SET STATISTICS 10;
+DROP TABLE elsewhere;
 DROP FOREIGN TABLE notes_foreign;
 CREATE TEMP TABLE notes_temp () INHERITS (notes);
 DROP TABLE notes_temp;

@@ -153,7 +153,7 @@ SELECT count(*) FILTER (WHERE tenant_id = 5700 + org), count(*) FROM broken;
 -- A broken rollout is taken back like a protected table.
 SELECT make('uuid', 'given_up');
 SELECT tenancy.protect_table_sql('given_up', resource => 'staged', existing_policies => 'drop', backfill => '57a6ed00-0000-0000-0000-00000000000a', staged => true) AS script \gset
-SELECT substr(:'script', 1, position('-- 9.' IN :'script') - 1) AS first_half \gset
+SELECT substr(:'script', 1, position('-- 11.' IN :'script') - 1) AS first_half \gset
 :first_half
 SELECT conname, convalidated FROM pg_constraint WHERE conrelid = 'given_up'::regclass ORDER BY 1;
 SELECT tenancy.unprotect_table('given_up', drop_structure => true);

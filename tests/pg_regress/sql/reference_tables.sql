@@ -39,13 +39,43 @@ SELECT test.attempt('a77a0000-0000-4000-8000-0000000000a1', command) FROM unnest
 SELECT tenancy.undeclare_reference_table('undecided.events'), tenancy.undeclare_reference_table('undecided.events') AS again;
 SELECT tenancy.protect_table('undecided.events', resource => 'undecided');
 SELECT relation FROM pg_temp.ours();
+-- A foreign table is below a protected one, and not protected.
+CREATE FOREIGN DATA WRAPPER undecided_wrapper;
+CREATE SERVER undecided_server FOREIGN DATA WRAPPER undecided_wrapper;
+CREATE FOREIGN TABLE undecided.elsewhere () INHERITS (undecided.docs) SERVER undecided_server;
+GRANT SELECT ON undecided.elsewhere TO authenticated;
+SELECT * FROM pg_temp.ours();
+SELECT tenancy.declare_reference_table('undecided.elsewhere');
+SELECT relation FROM pg_temp.ours();
+DROP FOREIGN DATA WRAPPER undecided_wrapper CASCADE;
 -- Only observed is not enforced: it is listed, and so is what is below it.
 UPDATE tenancy.protected_tables SET options = options || '{"mode": "observe"}' WHERE root_id = 'undecided.events'::regclass;
 SELECT relation, observed FROM pg_temp.ours();
 UPDATE tenancy.protected_tables SET options = options || '{"mode": "active"}' WHERE root_id = 'undecided.events'::regclass;
 -- A dropped one is gone from the list, and its number is nobody's permission.
 DROP TABLE undecided.country;
-SELECT count(*) AS declared FROM tenancy.reference_tables r JOIN pg_class c ON c.oid = r.table_id;
+SELECT table_id AS declared FROM tenancy.reference_tables;
+-- Never both: a declared child of a table to be protected, one that comes below it, one that was declared after the script was made.
+CREATE TABLE undecided.below () INHERITS (undecided.mine);
+ALTER TABLE undecided.mine ADD tenant_id uuid;
+SELECT tenancy.declare_reference_table('undecided.below');
+SELECT test.attempt(NULL, $$SELECT tenancy.protect_table('undecided.mine', resource => 'undecided')$$);
+SELECT tenancy.undeclare_reference_table('undecided.below');
+SELECT tenancy.protect_table_sql('undecided.mine', resource => 'undecided') AS script \gset
+SELECT tenancy.declare_reference_table('undecided.mine');
+:script
+SELECT tenancy.undeclare_reference_table('undecided.mine');
+SELECT tenancy.protect_table('undecided.mine', resource => 'undecided');
+CREATE TABLE undecided.joins (a int, tenant_id uuid NOT NULL);
+CREATE TABLE undecided.events_2 (tenant_id uuid NOT NULL, at date);
+SELECT tenancy.declare_reference_table('undecided.joins'), tenancy.declare_reference_table('undecided.events_2');
+SET client_min_messages = notice;
+ALTER TABLE undecided.joins INHERIT undecided.mine;
+ALTER TABLE undecided.events ATTACH PARTITION undecided.events_2 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+SET client_min_messages = warning;
+SELECT p.table_id, r.table_id IS NOT NULL AS declared FROM tenancy.protected_tables p LEFT JOIN tenancy.reference_tables r USING (table_id)
+ WHERE p.table_id::text ~ 'undecided\.(mine|below|joins|events_2)' ORDER BY 1;
+SELECT tenancy.unprotect_table('undecided.mine');
 SELECT tenancy.unprotect_table('undecided.docs'), tenancy.unprotect_table('undecided.events');
 
 -- Policies that were there, in words.
@@ -70,6 +100,16 @@ CREATE POLICY l_idle ON undecided.docs AS RESTRICTIVE FOR SELECT USING (true);
 -- Looks like the user's own, and is not.
 CREATE POLICY m_or ON undecided.docs FOR SELECT USING (owner_id = auth.uid() OR public);
 CREATE POLICY n_other ON undecided.docs FOR SELECT USING (owner_id <> auth.uid());
+-- Begin as known forms do, and let through something else.
+CREATE POLICY o_or ON undecided.docs FOR SELECT USING (CURRENT_USER = 'boss' OR public);
+CREATE POLICY p_row ON undecided.docs FOR SELECT USING (CURRENT_USER = owner_id::text);
+CREATE POLICY q_not ON undecided.docs FOR SELECT USING (NOT tenancy.has_permission('docs.audit'));
+CREATE POLICY r_or ON undecided.docs FOR SELECT USING (tenancy.has_permission('docs.audit') OR true);
+CREATE POLICY s_string ON undecided.docs FOR SELECT USING (CURRENT_USER = 'it''s' OR owner_id::text = 'x');
+-- Longer, but known.
+CREATE POLICY t_roles ON undecided.docs FOR SELECT USING (SESSION_USER IN ('boss', 'it''s', 'a "b"'));
+CREATE POLICY u_not_anon ON undecided.docs FOR SELECT USING ((SELECT auth.role()) <> 'anon');
+CREATE POLICY v_permissions ON undecided.docs FOR SELECT USING ((SELECT tenancy.has_permission('docs.audit')) AND tenancy.has_any_permission(tenant_id, ARRAY['a.b', 'c.d']) OR tenancy.has_permission(tenant_id::text, 'it''s)'));
 CREATE POLICY part ON undecided.events_1 USING (true);
 SELECT policy, permissive, command, roles, lets_through, estimated_rows FROM tenancy.existing_policies('undecided.docs');
 SELECT relation, policy, lets_through FROM tenancy.existing_policies('undecided.events');

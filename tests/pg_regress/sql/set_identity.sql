@@ -204,8 +204,67 @@ SELECT tenancy.set_identity(:ann::uuid, :a);
 :whoami
 COMMIT;
 
+-- A function of anybody's that a trusted role has used is not asked again by the server when another uses it: set_identity asks.
+CREATE FUNCTION public.restate(who uuid) RETURNS text LANGUAGE plpgsql AS 'DECLARE said text; BEGIN said := tenancy.set_identity(who); RETURN public.whoami(); END';
+BEGIN;
+SET LOCAL ROLE stated_app;
+SELECT public.restate(:ann);
+SET LOCAL ROLE stated_other;
+SAVEPOINT s;
+SELECT public.restate(:bob);
+ROLLBACK TO s;
+:whoami
+COMMIT;
+
+-- Distrusted is who can no longer state identities: in either form, or whom a distrusted role let in. Who still can is said.
+CREATE ROLE stated_member NOLOGIN IN ROLE stated_app;
+CREATE ROLE stated_set NOLOGIN NOINHERIT IN ROLE stated_app;
+CREATE ROLE "Public" NOLOGIN;
+CREATE ROLE stated_super NOLOGIN SUPERUSER;
+DO $$ BEGIN EXECUTE format('CREATE ROLE stated_owner NOLOGIN IN ROLE %s', (SELECT relowner::regrole FROM pg_class WHERE oid = 'tenancy.tenants'::regclass)); END $$;
+CREATE FUNCTION pg_temp.distrust(db_role name) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found_detail text; found_hint text;
+BEGIN
+    RETURN tenancy.distrust_caller(db_role);
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS found_detail = PG_EXCEPTION_DETAIL, found_hint = PG_EXCEPTION_HINT;
+    RETURN replace(concat_ws(' / ', SQLSTATE || ' ' || SQLERRM, nullif(found_detail, ''), nullif(found_hint, '')), (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'tenancy.tenants'::regclass), '<owner>');
+END
+$$;
+CREATE FUNCTION pg_temp.may(db_role name) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(f, ', ' ORDER BY f) FROM unnest(ARRAY['set_identity(uuid, uuid)', 'set_identity(text, text)', 'map_subject(text)']) f WHERE has_function_privilege(db_role, 'tenancy.' || f, 'EXECUTE')
+$$;
+SELECT r, pg_temp.distrust(r) FROM unnest(ARRAY['stated_member', 'stated_set', 'stated_super', 'stated_owner']) r;
+SELECT pg_temp.distrust('stated_app'), pg_temp.may('stated_app'), pg_temp.distrust('stated_app') AS again;
+GRANT EXECUTE ON FUNCTION tenancy.set_identity(text, text) TO stated_app;
+SELECT tenancy.is_trusted_caller('stated_app') AS by_one_form, tenancy.trust_caller('stated_app') AS completed, tenancy.trust_caller('stated_app') AS again, pg_temp.may('stated_app');
+REVOKE EXECUTE ON FUNCTION tenancy.set_identity(uuid, uuid), tenancy.map_subject(text) FROM stated_app;
+SELECT pg_temp.distrust('stated_app') AS of_one_form, pg_temp.may('stated_app');
+GRANT EXECUTE ON FUNCTION tenancy.set_identity(uuid, uuid), tenancy.map_subject(text) TO stated_app WITH GRANT OPTION;
+SET ROLE stated_app;
+GRANT EXECUTE ON FUNCTION tenancy.set_identity(uuid, uuid), tenancy.map_subject(text) TO stated_other;
+RESET ROLE;
+SELECT pg_temp.distrust('stated_other'), pg_temp.may('stated_other');
+SELECT pg_temp.distrust('stated_app'), pg_temp.may('stated_app') AS app, pg_temp.may('stated_other') AS other, pg_temp.distrust('stated_other');
+-- One with BYPASSRLS keeps what enable_role gave it.
+SELECT tenancy.trust_caller('stated_bypass'), pg_temp.distrust('stated_bypass'), pg_temp.may('stated_bypass');
+GRANT EXECUTE ON FUNCTION tenancy.set_identity(uuid, uuid) TO PUBLIC;
+SELECT pg_temp.distrust('stated_other');
+SELECT r, pg_temp.as_role(r, $$SELECT concat_ws(' / ', finding, hint) FROM tenancy.diagnose() WHERE topic = 'trust'$$) FROM unnest(ARRAY[current_user, 'stated_bypass', 'stated_other']) r;
+REVOKE EXECUTE ON FUNCTION tenancy.set_identity(uuid, uuid) FROM PUBLIC;
+SELECT count(*) FROM tenancy.diagnose() WHERE topic = 'trust';
+-- PUBLIC is the word in small letters only.
+SELECT tenancy.enable_role('Public'), tenancy.trust_caller('Public'), tenancy.trust_caller('Public') AS again;
+SELECT tenancy.is_trusted_caller('Public'), pg_temp.may('stated_other') AS others;
+SELECT pg_temp.as_role('Public', format('SELECT tenancy.set_identity(%L::uuid)', :ann));
+SELECT pg_temp.distrust('Public'), pg_temp.may('Public');
+SELECT pg_temp.as_role(current_user, format('SELECT tenancy.trust_caller(%L)', r)) FROM unnest(ARRAY['public', 'PUBLIC']) r;
+DROP OWNED BY "Public";
+DROP ROLE stated_member, stated_set, stated_super, stated_owner, "Public";
+
 DROP TABLE stated_rows;
-DROP FUNCTION public.log_in(uuid), public.whoami();
+DROP FUNCTION public.log_in(uuid), public.restate(uuid), public.whoami();
 DROP OWNED BY stated_app, stated_other, stated_bypass;
 DROP ROLE stated_app, stated_other, stated_bypass;
 SELECT tenancy.drop_tenant(:a), tenancy.drop_tenant(:b), tenancy.drop_role('stated_reader', cascade => true), tenancy.drop_permission('stated.read', cascade => true);

@@ -65,6 +65,11 @@ ROLLBACK;
 
 -- map_subject: the same user each time; for trusted callers and administrators.
 SELECT tenancy.map_subject('17') = :ann AS known, tenancy.map_subject('new') = tenancy.map_subject('new') AS same, tenancy.map_subject('new') = tenancy.map_subject('New') AS case_aside;
+-- Who is known is found without writing, in a READ ONLY transaction too.
+BEGIN READ ONLY;
+SELECT tenancy.map_subject('17') = :ann AS known;
+SELECT pg_current_xact_id_if_assigned() AS written_by, pg_temp.as_role('mapped_app', 'SELECT tenancy.map_subject(''unknown'')') AS unknown;
+COMMIT;
 SELECT count(*) AS mapped FROM tenancy.subjects WHERE subject ILIKE 'new';
 SELECT r, left(pg_temp.as_role(r, 'SELECT tenancy.map_subject(''by ' || r || ''') IS NOT NULL'), 60) AS map_subject, pg_temp.as_role(r, 'SELECT count(*) FROM tenancy.subjects') AS reads, pg_temp.as_role(r, 'INSERT INTO tenancy.subjects VALUES (''x'')') AS writes
   FROM unnest(ARRAY['anon', 'authenticated', 'mapped_other', 'mapped_app', 'mapped_bypass']) r;

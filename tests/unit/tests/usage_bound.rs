@@ -1,6 +1,7 @@
 //! How much may have been used while transactions are open: never less than what any outcome of theirs comes to.
 
 use pg_tenancy_unit::usage::bound::{Bound, Version, bound};
+use pg_tenancy_unit::usage::grant::grant;
 use pg_tenancy_unit::usage::limits::{Limit, Quotas, Until, fingerprint};
 use pg_tenancy_unit::usage::period::Period;
 use pg_tenancy_unit::usage::wording::{Crossed, Exceeded};
@@ -44,12 +45,71 @@ fn of_what_one_transaction_wrote_several_times_the_largest_counts() {
 }
 
 #[test]
+fn what_is_granted_may_come_true_but_is_not_used() {
+    let granted = |version: Version, granted| Version { granted, ..version };
+    let idle = [granted(version(1, 5, None, None), 20), version(2, 7, None, None)];
+    assert_eq!(bound(idle), Bound { most: 32, committed: 12 });
+    // Spending changes nothing for others, before and after.
+    let spends = [granted(version(1, 5, None, Some(9)), 20), granted(version(1, 8, Some(9), None), 17)];
+    assert_eq!(bound(spends), Bound { most: 25, committed: 5 });
+}
+
+/// What is read while transactions end and begin: a slot is never more than one of its versions.
+#[test]
+fn a_slot_whose_writer_ended_while_it_was_read_counts_once() {
+    let ended = [version(1, 70, None, Some(9)), version(1, 71, None, None)];
+    assert_eq!(bound(ended), Bound { most: 71, committed: 70 });
+    let aborted = [version(1, 71, Some(9), None), version(1, 70, None, None)];
+    assert_eq!(bound(aborted), Bound { most: 71, committed: 70 });
+    let next_writes =
+        [version(1, 70, None, Some(8)), version(1, 71, None, Some(9)), version(1, 72, Some(9), None)];
+    assert_eq!(bound(next_writes), Bound { most: 72, committed: 70 });
+    let two_writers =
+        [version(1, 70, None, Some(8)), version(1, 75, Some(8), None), version(1, 71, Some(9), None)];
+    assert_eq!(bound(two_writers), Bound { most: 75, committed: 70 });
+    // Others are not touched by it.
+    let beside = [version(2, 5, None, Some(7)), version(2, 6, Some(7), None)];
+    assert_eq!(bound(ended.into_iter().chain(beside)), Bound { most: 77, committed: 75 });
+}
+
+#[test]
+fn as_much_is_granted_as_leaves_nearly_all_to_others() {
+    assert_eq!(grant(1, 1_000_000), 63);
+    assert_eq!(grant(1, 256 * 40), 40);
+    assert_eq!(grant(1, 255), 0);
+    assert_eq!(grant(10, 256 * 40), 40);
+    // Less than another such amount is of no use.
+    assert_eq!(grant(10, 256 * 9), 0);
+    assert_eq!(grant(1, 0), 0);
+    assert_eq!(grant(1, -1_000_000), 0);
+    assert_eq!(grant(-5, 1_000_000), 0);
+    assert_eq!(grant(i64::MAX, i128::MAX), 0);
+}
+
+#[test]
 fn sums_beyond_bigint_are_no_overflow() {
     let versions = [version(1, i64::MAX, None, None), version(2, i64::MAX, None, None)];
     assert_eq!(bound(versions).most, 2 * i128::from(i64::MAX));
 }
 
 proptest! {
+    /// Whatever is read of a slot, in whatever order, it counts as no more than its largest version, and no less.
+    #[test]
+    fn a_slot_alone_counts_as_its_largest_version(
+        versions in prop::collection::vec((-20_i64..20, 0_i64..9, prop::option::of(1_u32..4), prop::option::of(1_u32..4)), 1..6),
+    ) {
+        let largest = versions.iter().map(|(amount, granted, ..)| i128::from(amount + granted)).max();
+        let all_deleted = versions.iter().any(|(.., written_by, replaced_by)| written_by.is_none() && replaced_by.is_some())
+            || versions.iter().all(|(.., written_by, _)| written_by.is_some());
+        let bound = bound(versions.iter().map(|&(amount, granted, written_by, replaced_by)| {
+            Version { slot: 1, amount, granted, written_by, replaced_by }
+        }));
+        // A slot that an open transaction made or deleted may come to nothing.
+        let most = if all_deleted { largest.map(|largest| largest.max(bound.most)) } else { largest };
+        prop_assert_eq!(Some(bound.most), most);
+        prop_assert!(bound.most >= largest.unwrap());
+    }
+
     /// Each open transaction replaces some committed slots; every way in which they may end is tried.
     #[test]
     fn no_outcome_exceeds_the_bound_and_one_reaches_it(
