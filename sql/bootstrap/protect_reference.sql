@@ -146,7 +146,7 @@ COMMENT ON FUNCTION tenancy.lock_references() IS 'Administrators only: waits for
 
 -- Two sessions, or two scripts made before either ran, could close a cycle between them: one at a time, and each sees what the
 -- last committed, or is refused (40001) if its snapshot is older.
-CREATE FUNCTION tenancy.guard_reference() RETURNS trigger
+CREATE FUNCTION tenancy.guard_cycle() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parent regclass := to_regclass(NEW.options #>> '{backfill_from,table}');
@@ -163,11 +163,11 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION tenancy.guard_reference() IS 'Trigger function: no table takes its tenant from itself, through others';
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE OF options ON tenancy.protected_tables
+COMMENT ON FUNCTION tenancy.guard_cycle() IS 'Trigger function: no table takes its tenant from itself, through others';
+CREATE TRIGGER guard_cycle BEFORE INSERT OR UPDATE OF options ON tenancy.protected_tables
     FOR EACH ROW WHEN (NEW.table_id = NEW.root_id AND NEW.options ->> 'backfill_from' IS NOT NULL)
-    EXECUTE FUNCTION tenancy.guard_reference();
-COMMENT ON TRIGGER guard ON tenancy.protected_tables IS 'No table takes its tenant from itself, through others';
+    EXECUTE FUNCTION tenancy.guard_cycle();
+COMMENT ON TRIGGER guard_cycle ON tenancy.protected_tables IS 'No table takes its tenant from itself, through others';
 
 -- As the options keep it: {"table", "column"}; and the type of the other table's tenant column.
 CREATE FUNCTION tenancy.check_reference("table" regclass, tenant_column text, backfill_from text) RETURNS jsonb

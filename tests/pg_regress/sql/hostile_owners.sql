@@ -96,7 +96,7 @@ ROLLBACK;
 RESET ROLE;
 DELETE FROM hostile.climbed;
 -- In stages.
-SELECT tenancy.protect_table_sql('hostile.staged', resource => 'hostile', backfill => :by_key, staged => true) AS script \gset
+SELECT tenancy.protect_table_sql('hostile.staged', resource => 'hostile', backfill => 'org', staged => true) AS script \gset
 \o /dev/null
 \set ECHO none
 SELECT regexp_replace(s, '\n\n$', '') AS statement FROM regexp_split_to_table(:'script', '(?n)^-- [0-9]+\. Lock: .*$') WITH ORDINALITY x (s, n) WHERE n > 1 ORDER BY n \gexec
