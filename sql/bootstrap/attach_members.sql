@@ -13,6 +13,14 @@ CREATE FUNCTION tenancy.attached_user_sql(attached tenancy.attached_tables) RETU
     RETURN CASE WHEN tenancy.attached_type(attached, 'user') = 'uuid'::regtype THEN format('h.%I', attached.columns ->> 'user') ELSE 's.user_id' END;
 COMMENT ON FUNCTION tenancy.attached_user_sql(tenancy.attached_tables) IS 'Administrators only: the user''s id in the SELECT of attached_members_sql';
 
+-- By the output function: a cast from the host's enum to text may be the host's own. Spaces at the end of a char(n) mean nothing.
+CREATE FUNCTION tenancy.attached_role_sql(attached tenancy.attached_tables, line text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN CASE WHEN attached.columns ->> 'role' IS NOT NULL THEN
+        format(CASE WHEN tenancy.attached_type(attached, 'role') = 'bpchar'::regtype THEN 'nullif(rtrim(format(''%%s'', %s.%I)), '''')'
+                    ELSE 'nullif(format(''%%s'', %s.%I), '''')' END, line, attached.columns ->> 'role') END;
+COMMENT ON FUNCTION tenancy.attached_role_sql(tenancy.attached_tables, text) IS 'Administrators only: the role''s name that a row gives, NULL if it gives none';
+
 -- A SELECT of what the host's rows come to: tenant_id, user_id, active, role_ids.
 CREATE FUNCTION tenancy.attached_members_sql(attached tenancy.attached_tables) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -29,8 +37,7 @@ CREATE FUNCTION tenancy.attached_members_sql(attached tenancy.attached_tables) R
                   CASE WHEN tenancy.attached_type(attached, 'user') = 'uuid'::regtype THEN ''
                        ELSE format('JOIN tenancy.subjects s ON s.subject = h.%I::text', attached.columns ->> 'user') END,
                   attached.roles,
-                  -- By the output function: a cast from the host's enum to text may be the host's own.
-                  coalesce(' OR r.name = nullif(format(''%s'', h.' || quote_ident(attached.columns ->> 'role') || '), '''')', ''),
+                  coalesce(' OR r.name = ' || tenancy.attached_role_sql(attached, 'h'), ''),
                   attached.columns ->> 'user');
 COMMENT ON FUNCTION tenancy.attached_members_sql(tenancy.attached_tables) IS 'Administrators only: a SELECT of the members that rows of the attached table make, with the roles they give';
 
@@ -77,7 +84,7 @@ BEGIN
     -- As the table's owner: what is his stands in his indexes too, and runs while Postgres plans.
     lines := tenancy.read_as_owner(attached.relation, format('SELECT concat(%s, %s) FROM ONLY %s h WHERE %s',
         coalesce('CASE WHEN h.' || quote_ident(attached.columns ->> 'active') || ' THEN ''+'' ELSE ''-'' END', '''+'''),
-        coalesce('format(''%s'', h.' || quote_ident(attached.columns ->> 'role') || ')', 'NULL'), attached.relation, condition));
+        coalesce(tenancy.attached_role_sql(attached, 'h'), 'NULL'), attached.relation, condition));
     SELECT coalesce(bool_or(l LIKE '+%'), false) AS active, cardinality(lines) AS rows, coalesce((
                SELECT array_agg(r.id) FROM tenancy.roles r
                 WHERE r.tenant_id IS NULL AND (r.name = ANY (attached.roles) AND EXISTS (SELECT FROM unnest(lines) g WHERE g LIKE '+%')
@@ -137,7 +144,7 @@ BEGIN
         RETURN NULL;
     END IF;
     parts := format('SELECT ARRAY[($1).%I::text, ($1).%I::text, %s, %s]', attached.columns ->> 'tenant', attached.columns ->> 'user',
-                    coalesce('nullif(format(''%s'', ($1).' || quote_ident(attached.columns ->> 'role') || '), '''')', 'NULL'),
+                    coalesce(tenancy.attached_role_sql(attached, '($1)'), 'NULL'),
                     coalesce('($1).' || quote_ident(attached.columns ->> 'active') || '::text', 'NULL'));
     IF TG_OP <> 'INSERT' THEN
         EXECUTE parts INTO was USING OLD;
@@ -244,9 +251,9 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM tenancy.roles o WHERE o.tenant_id IS NULL AND o.name = r);
     IF names IS NULL AND role_column IS NOT NULL THEN
         EXECUTE format('SELECT string_agg(DISTINCT concat(''"'', v.role, ''"''), '', '')
-                          FROM (SELECT DISTINCT nullif(format(''%%s'', h.%I), '''') FROM ONLY %s h) v (role)
+                          FROM (SELECT DISTINCT %s FROM ONLY %s h) v (role)
                          WHERE v.role IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.roles o WHERE o.tenant_id IS NULL AND o.name = v.role)',
-                       role_column, "table") INTO names;
+                       tenancy.attached_role_sql(wanted, 'h'), "table") INTO names;
     END IF;
     IF names IS NOT NULL THEN
         RAISE EXCEPTION 'role % does not exist', left(names, 200) USING ERRCODE = '42704',

@@ -165,6 +165,7 @@ DECLARE
     was text[];
     is_now text[];
     type regtype;
+    new_name text;
     candidate text;
 BEGIN
     SELECT a.* INTO attached FROM tenancy.attached_tables a WHERE a.kind = 'tenants' AND a.relation = TG_RELID;
@@ -200,9 +201,12 @@ BEGIN
             SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,
             HINT = 'Rows of protected tables are found by it. Insert a row with the new key and move them, or detach the table first.';
     ELSIF was IS DISTINCT FROM is_now THEN
-        UPDATE tenancy.tenants t SET name = left(coalesce(nullif(is_now[2], ''), nullif(is_now[3], ''), is_now[1]), 200)
-          FROM tenancy.attached_tenants a
-         WHERE a.tenant_id = t.id AND (t.id = tenancy.attached_id(is_now[1], type) OR t.key = is_now[1]);
+        new_name := left(coalesce(nullif(is_now[2], ''), nullif(is_now[3], ''), is_now[1]), 200);
+        IF new_name <> left(coalesce(nullif(was[2], ''), nullif(was[3], ''), was[1]), 200) THEN
+            UPDATE tenancy.tenants t SET name = new_name
+              FROM tenancy.attached_tenants a
+             WHERE a.tenant_id = t.id AND (t.id = tenancy.attached_id(is_now[1], type) OR t.key = is_now[1]);
+        END IF;
         IF was[3] IS DISTINCT FROM is_now[3] THEN
             FOREACH candidate IN ARRAY tenancy.slug_candidates(is_now[3], is_now[2], is_now[1], gen_random_uuid()) LOOP
                 BEGIN

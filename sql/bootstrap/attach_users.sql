@@ -298,7 +298,8 @@ BEGIN
     -- Those of a partition go with the partitioned table's.
     FOR item IN SELECT g.tgname, g.tgrelid::regclass AS relation FROM pg_trigger g
                   JOIN pg_proc p ON p.oid = g.tgfoid
-                 WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgname LIKE '~pg\_tenancy\_%' AND p.pronamespace = 'tenancy'::regnamespace LOOP
+                 WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND p.pronamespace = 'tenancy'::regnamespace
+                   AND p.proname IN ('forget_users', 'keep_claims', 'assign_user', 'create_profile', 'keep_profile') LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
     END LOOP;
     FOR item IN SELECT r.* FROM tenancy.users_references() r

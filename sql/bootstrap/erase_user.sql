@@ -20,6 +20,29 @@ CREATE FUNCTION tenancy.owner_columns() RETURNS TABLE (relation regclass, column
     END;
 COMMENT ON FUNCTION tenancy.owner_columns() IS 'Administrators only: owner columns of protected tables, whether they may be NULL, and a foreign key on them';
 
+CREATE FUNCTION tenancy.owned_by_nobody_else(user_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    WITH RECURSIVE his (id) AS MATERIALIZED (
+        SELECT m.tenant_id FROM tenancy.members m WHERE m.user_id = owned_by_nobody_else.user_id
+    ), role (id) AS (
+        SELECT r.id FROM tenancy.roles r WHERE r.builtin AND r.name = 'owner'
+        UNION
+        SELECT i.senior_id FROM role r JOIN tenancy.role_inheritance i ON i.junior_id = r.id
+    ), holder (tenant_id, user_id) AS MATERIALIZED (
+        SELECT g.tenant_id, g.user_id FROM tenancy.member_roles g JOIN role r ON r.id = g.role_id JOIN his t ON t.id = g.tenant_id
+         WHERE g.expires_at IS NULL OR g.expires_at > now()
+        UNION
+        SELECT g.tenant_id, m.user_id FROM tenancy.group_roles g JOIN role r ON r.id = g.role_id JOIN his t ON t.id = g.tenant_id
+          JOIN tenancy.group_members m ON m.tenant_id = g.tenant_id AND m.group_id = g.group_id
+    )
+    SELECT count(*) FROM holder h
+     WHERE h.user_id = owned_by_nobody_else.user_id
+       AND NOT EXISTS (SELECT FROM holder o JOIN tenancy.members m ON m.tenant_id = o.tenant_id AND m.user_id = o.user_id AND m.status = 'active'
+                        WHERE o.tenant_id = h.tenant_id AND o.user_id <> h.user_id);
+    END;
+COMMENT ON FUNCTION tenancy.owned_by_nobody_else(uuid) IS 'Administrators only: how many tenants have no owner, directly, by a group or by inheritance, but this user';
+
 CREATE FUNCTION tenancy.erase_user(user_id uuid) RETURNS uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -28,6 +51,7 @@ DECLARE
     item record;
     affected bigint;
     changes bigint := 0;
+    ownerless bigint;
     held boolean;
     attached tenancy.attached_tables;
 BEGIN
@@ -37,11 +61,15 @@ BEGIN
     IF user_id IS NULL OR user_id = tenancy.nil() THEN
         RAISE EXCEPTION 'user_id must be a user''s id' USING ERRCODE = '22023';
     END IF;
-    FOR item IN SELECT * FROM tenancy.owner_columns() LOOP
+    SELECT a.* INTO attached FROM tenancy.attached_tables a JOIN pg_class c ON c.oid = a.relation WHERE a.kind = 'members';
+    FOR item IN SELECT v.relation FROM (SELECT o.relation FROM tenancy.owner_columns() o UNION SELECT attached.relation) v
+                 WHERE v.relation IS NOT NULL ORDER BY v.relation::text COLLATE "C" LOOP
         IF row_security_active(item.relation) THEN
             RAISE EXCEPTION 'permission denied to erase a user: row-level security hides rows' USING ERRCODE = '42501',
                 DETAIL = format('Of table %s.', item.relation), HINT = 'A superuser or a role with BYPASSRLS may.';
         END IF;
+    END LOOP;
+    FOR item IN SELECT * FROM tenancy.owner_columns() LOOP
         CONTINUE WHEN item.keyed IS NULL OR NOT item.required;
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = $1)', item.relation, item.column_name) INTO held USING user_id;
         IF held THEN
@@ -57,8 +85,8 @@ BEGIN
         GET DIAGNOSTICS affected = ROW_COUNT;
         changes := changes + affected;
     END LOOP;
-    SELECT a.* INTO attached FROM tenancy.attached_tables a JOIN pg_class c ON c.oid = a.relation WHERE a.kind = 'members';
-    IF FOUND THEN
+    ownerless := tenancy.owned_by_nobody_else(user_id);
+    IF attached.relation IS NOT NULL THEN
         EXECUTE format('DELETE FROM ONLY %s h WHERE %s', attached.relation,
                        CASE WHEN tenancy.attached_type(attached, 'user') = 'uuid'::regtype THEN format('h.%I = $1', attached.columns ->> 'user')
                             ELSE format('h.%I::text IN (SELECT s.subject FROM tenancy.subjects s WHERE s.user_id = $1)', attached.columns ->> 'user') END)
@@ -87,7 +115,10 @@ BEGIN
         GET DIAGNOSTICS affected = ROW_COUNT;
         changes := changes + affected;
     END LOOP;
+    IF ownerless > 0 THEN
+        RAISE NOTICE '% tenant(s) have no owner any more', ownerless USING HINT = 'Administrators may make one: SELECT tenancy.add_member(tenant, user_id, ''{owner}'');';
+    END IF;
     RETURN CASE WHEN changes > 0 THEN pseudonym END;
 END
 $$;
-COMMENT ON FUNCTION tenancy.erase_user(uuid) IS 'Administrators only: forgets a user: his memberships with all they hold, profile, chosen tenant, operator row and subjects go, his rows in the attached table of members too, and who granted something, and owner columns of protected tables, become a pseudonym, or NULL where a foreign key lets none in. The host''s users table is the host''s. Returns the pseudonym, NULL if nothing named him. Errors: 42501 not an administrator, or row-level security hides rows; 22023 no user id; 2BP01 an owner column is NOT NULL and has a foreign key';
+COMMENT ON FUNCTION tenancy.erase_user(uuid) IS 'Administrators only: forgets a user: his memberships with all they hold, profile, chosen tenant, operator row and subjects go, his rows in the attached table of members too, and who granted something, and owner columns of protected tables, become a pseudonym, or NULL where a foreign key lets none in. A NOTICE counts tenants that he was the last owner of. The host''s users table is the host''s. Returns the pseudonym, NULL if nothing named him. Errors: 42501 not an administrator, or row-level security hides rows; 22023 no user id; 2BP01 an owner column is NOT NULL and has a foreign key';

@@ -26,6 +26,16 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.find_meter(text) IS 'Internal: the meter of that name; 42704 if there is none';
 
+-- For what is about to refer to it: who drops it is waited for, and then it is there or it is not.
+CREATE FUNCTION tenancy.keep_meter(meter text) RETURNS tenancy.meters
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM tenancy.meters m WHERE m.name = keep_meter.meter FOR KEY SHARE;
+    RETURN tenancy.find_meter(meter);
+END
+$$;
+COMMENT ON FUNCTION tenancy.keep_meter(text) IS 'Internal: the meter of that name, which nobody drops until the transaction ends; 42704 if there is none';
+
 CREATE FUNCTION tenancy.check_period(period text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -84,7 +94,7 @@ BEGIN
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tenancy.alter_meter(text, text, text) IS 'Changes a meter''s description, and its period while it has no history; NULL leaves as it is. Returns whether anything changed. Errors: 42501 neither administrator nor write operator; 42704 no such meter; 22023 bad period; 2BP01 it has history';
+COMMENT ON FUNCTION tenancy.alter_meter(text, text, text) IS 'Changes a meter''s description, and its period while it has no history; NULL leaves as it is. A new period waits for whoever has recorded, of any meter, and holds up recording until it is committed. Returns whether anything changed. Errors: 42501 neither administrator nor write operator; 42704 no such meter; 22023 bad period; 2BP01 it has history, and be it of the present period; 0A000 a new period above READ COMMITTED';
 
 CREATE FUNCTION tenancy.drop_meter(name text, cascade boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -96,6 +106,8 @@ DECLARE
     fed text;
 BEGIN
     PERFORM tenancy.check_usage_editor();
+    -- Before it is counted: who has recorded, or set a limit, and not committed is waited for, and nobody begins to.
+    PERFORM FROM tenancy.meters m WHERE m.name = drop_meter.name FOR UPDATE;
     old_meter := tenancy.find_meter(name);
     IF cascade IS NOT TRUE THEN
         SELECT count(DISTINCT u.tenant_id) INTO tenants
@@ -124,9 +136,91 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.drop_meter(text, boolean) IS 'Drops a meter; with cascade also what was used of it, and its limits. Errors: 42501 neither administrator nor write operator; 42704 no such meter; 2BP01 it has usage or limits, or counts rows of tables';
 
+-- Slots still hold what they were last written with. Of periods that began before, and are over, that becomes nothing; what
+-- counts towards limits, in the present periods and ever, stays. What others are writing is passed over.
+-- Nobody may miss a slot while he sums them, which he could if its new version went to another page: so where a page has no
+-- room its slots are left for another time, unless the caller has locked the table. The period is the meter's own, unless given.
+CREATE FUNCTION tenancy.empty_slots(before timestamptz, of_meter text DEFAULT NULL, period text DEFAULT NULL, locked boolean DEFAULT false)
+    RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    today timestamptz := date_trunc('day', statement_timestamp(), 'UTC');
+    month timestamptz := date_trunc('month', statement_timestamp(), 'UTC');
+    emptied bigint;
+    full_pages bigint[] := '{}';
+    more_full bigint[];
+BEGIN
+    LOOP
+        more_full := NULL;
+        BEGIN
+            WITH over AS (
+                SELECT u.tenant_id, u.meter, u.slot, p.page
+                  FROM tenancy.usage u
+                  JOIN tenancy.meters m ON m.name = u.meter
+                 CROSS JOIN LATERAL (SELECT coalesce(empty_slots.period, m.period), (u.ctid::text::point)[0]::bigint) p (period, page)
+                 WHERE (of_meter IS NULL OR u.meter = of_meter)
+                   AND date_trunc(nullif(p.period, 'none'), u.hour, 'UTC')
+                       < least(before, date_trunc(nullif(p.period, 'none'), statement_timestamp(), 'UTC'))
+                   AND CASE p.period WHEN 'hour' THEN u.hour_amount WHEN 'day' THEN u.day_amount ELSE u.month_amount END <> 0
+                   AND p.page <> ALL (full_pages)
+                   FOR NO KEY UPDATE OF u SKIP LOCKED
+            ), written AS (
+                UPDATE tenancy.usage u
+                   SET hour_amount = 0,
+                       day_amount = CASE WHEN u.hour >= today THEN u.day_amount ELSE 0 END,
+                       month_amount = CASE WHEN u.hour >= month THEN u.month_amount ELSE 0 END
+                  FROM over o
+                 WHERE (u.tenant_id, u.meter, u.slot) = (o.tenant_id, o.meter, o.slot)
+                RETURNING o.page AS old_page, (u.ctid::text::point)[0]::bigint AS new_page
+            )
+            SELECT count(*), array_agg(DISTINCT w.old_page) FILTER (WHERE w.old_page <> w.new_page) INTO emptied, more_full FROM written w;
+            IF locked OR more_full IS NULL THEN
+                RETURN emptied;
+            END IF;
+            RAISE EXCEPTION 'pages are full';
+        EXCEPTION WHEN raise_exception THEN
+            -- Undone; again without those, unless it was somebody else's exception.
+            IF more_full IS NULL THEN
+                RAISE;
+            END IF;
+            full_pages := full_pages || more_full;
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy.empty_slots(timestamptz, text, text, boolean) IS 'Administrators only: makes what slots hold of periods that are over, and began before, nothing. Returns how many slots that were';
+
+-- Who may forget history may not write usage: these two do it for him. For administrators by BYPASSRLS:
+CREATE FUNCTION tenancy.prune_slots(before timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT tenancy.caller_is_administrator() THEN
+        RAISE EXCEPTION 'permission denied to change meters, plans and quotas' USING ERRCODE = '42501', HINT = 'Only administrators may.';
+    END IF;
+    RETURN tenancy.empty_slots(before);
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.prune_slots(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.prune_slots(timestamptz) IS 'For administrators: the part of prune_usage that is written as the tables'' owner. Errors: 42501 not an administrator';
+
+-- For operators: the identity decides, never the database role.
+CREATE FUNCTION tenancy.prune_slots_by_identity(before timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF tenancy.operator_access() IS DISTINCT FROM 'write' THEN
+        RAISE EXCEPTION 'permission denied to change meters, plans and quotas' USING ERRCODE = '42501',
+            HINT = 'Operators with access "write" and administrators may.';
+    END IF;
+    RETURN tenancy.empty_slots(before);
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.prune_slots_by_identity(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.prune_slots_by_identity(timestamptz) IS 'Internal: prune_slots for operators';
+
 CREATE FUNCTION tenancy.prune_usage(before timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    slots bigint;
     pruned bigint;
 BEGIN
     PERFORM tenancy.check_usage_editor();
@@ -134,9 +228,17 @@ BEGIN
         RAISE EXCEPTION 'before must be a time in the past' USING ERRCODE = '22023',
             DETAIL = 'History of periods that began before it is forgotten.';
     END IF;
+    -- First the slots: what one leaves behind meanwhile is deleted then.
+    IF pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'tenancy.usage'::regclass), 'USAGE') THEN
+        slots := tenancy.empty_slots(before);
+    ELSIF tenancy.is_administrator() THEN
+        slots := tenancy.prune_slots(before);
+    ELSE
+        slots := tenancy.prune_slots_by_identity(before);
+    END IF;
     DELETE FROM tenancy.usage_periods u WHERE u.period_start < before;
     GET DIAGNOSTICS pruned = ROW_COUNT;
-    RETURN pruned;
+    RETURN slots + pruned;
 END
 $$;
-COMMENT ON FUNCTION tenancy.prune_usage(timestamptz) IS 'Forgets the history of periods that began before; totals and present amounts stay. Returns how many rows there were. Errors: 42501 neither administrator nor write operator; 22023 NULL, infinite or in the future';
+COMMENT ON FUNCTION tenancy.prune_usage(timestamptz) IS 'Forgets the history of periods that began before and are over; totals and present amounts stay. What open transactions are recording to is left to the next call. Returns how many rows and slots there were. Errors: 42501 neither administrator nor write operator; 22023 NULL, infinite or in the future';

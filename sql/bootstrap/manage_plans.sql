@@ -13,17 +13,27 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.find_plan(text) IS 'Internal: the plan''s name; 42704 if there is none';
 
+-- For what is about to refer to it: who drops it is waited for, and then it is there or it is not.
+CREATE FUNCTION tenancy.keep_plan(plan text) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM tenancy.plans p WHERE p.name = keep_plan.plan FOR KEY SHARE;
+    RETURN tenancy.find_plan(plan);
+END
+$$;
+COMMENT ON FUNCTION tenancy.keep_plan(text) IS 'Internal: the plan''s name, which nobody drops until the transaction ends; 42704 if there is none';
+
 CREATE FUNCTION tenancy.set_default_plan(name text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     ended boolean;
 BEGIN
     PERFORM tenancy.check_usage_editor();
-    IF name IS NOT NULL THEN
-        PERFORM tenancy.find_plan(name);
-    END IF;
     -- Two at once would both find no other: one at a time.
     PERFORM pg_advisory_xact_lock(hashtextextended('tenancy.set_default_plan', 0));
+    IF name IS NOT NULL THEN
+        PERFORM tenancy.keep_plan(name);
+    END IF;
     UPDATE tenancy.plans p SET is_default = false WHERE p.is_default AND p.name IS DISTINCT FROM set_default_plan.name;
     ended := FOUND;
     UPDATE tenancy.plans p SET is_default = true WHERE p.name = set_default_plan.name AND NOT p.is_default;
@@ -61,6 +71,8 @@ DECLARE
     tenants bigint;
 BEGIN
     PERFORM tenancy.check_usage_editor();
+    -- Before tenants are counted: who gives it to one, or makes it the default, and has not committed is waited for.
+    PERFORM FROM tenancy.plans p WHERE p.name = drop_plan.name FOR UPDATE;
     old_plan := tenancy.find_plan(name);
     IF cascade THEN
         DELETE FROM tenancy.tenant_plans t WHERE t.plan = old_plan;
@@ -74,16 +86,25 @@ BEGIN
                 HINT = 'Choose another with tenancy.set_default_plan(), or pass cascade => true: tenants without a plan are not limited then.';
         END IF;
     END IF;
-    DELETE FROM tenancy.plans p WHERE p.name = old_plan;
+    BEGIN
+        DELETE FROM tenancy.plans p WHERE p.name = old_plan;
+    EXCEPTION WHEN foreign_key_violation THEN
+        IF current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
+            RAISE;
+        END IF;
+        -- A tenant was given it since this transaction began, which cannot see that.
+        RAISE EXCEPTION 'could not serialize access due to concurrent update' USING ERRCODE = '40001',
+            DETAIL = format('Plan "%s" was given to a tenant.', name), HINT = 'The transaction might succeed if retried.';
+    END;
 END
 $$;
-COMMENT ON FUNCTION tenancy.drop_plan(text, boolean) IS 'Drops a plan and its quotas; with cascade also one that tenants have, or the default. Errors: 42501 neither administrator nor write operator; 42704 no such plan; 2BP01 tenants have it, or it is the default';
+COMMENT ON FUNCTION tenancy.drop_plan(text, boolean) IS 'Drops a plan and its quotas; with cascade also one that tenants have, or the default. Errors: 42501 neither administrator nor write operator; 42704 no such plan; 2BP01 tenants have it, or it is the default; 40001, above READ COMMITTED, a tenant has been given it meanwhile';
 
 CREATE FUNCTION tenancy.set_plan_quota(plan text, meter text, soft bigint DEFAULT NULL, hard bigint DEFAULT NULL, period text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM tenancy.check_usage_editor();
-    PERFORM tenancy.find_plan(plan);
+    PERFORM tenancy.keep_plan(plan);
     period := tenancy.check_limits(meter, soft, hard, period);
     INSERT INTO tenancy.plan_quotas AS q (plan, meter, period, soft, hard)
     VALUES (set_plan_quota.plan, set_plan_quota.meter, set_plan_quota.period, set_plan_quota.soft, set_plan_quota.hard)
@@ -122,7 +143,7 @@ BEGIN
         DELETE FROM tenancy.tenant_plans t WHERE t.tenant_id = tenant;
         RETURN FOUND;
     END IF;
-    PERFORM tenancy.find_plan(plan);
+    PERFORM tenancy.keep_plan(plan);
     PERFORM tenancy.check_not_past(expires_at, 'Use tenancy.set_tenant_plan(tenant, NULL) to end the plan now.');
     INSERT INTO tenancy.tenant_plans AS t (tenant_id, plan, expires_at)
     VALUES (set_tenant_plan.tenant, set_tenant_plan.plan, set_tenant_plan.expires_at)

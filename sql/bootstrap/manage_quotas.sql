@@ -1,21 +1,23 @@
 -- Quotas: what one tenant may use, instead of what its plan says. By write operators and administrators; plain DML meets the
 -- same rules (usage_policies.sql, and constraints).
 
+-- What follows refers to it: who drops it is waited for.
 CREATE FUNCTION tenancy.check_usage_tenant(tenant uuid) RETURNS void
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM FROM tenancy.tenants t WHERE t.id = tenant FOR KEY SHARE;
     IF NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.id = tenant) THEN
         RAISE EXCEPTION 'tenant does not exist' USING ERRCODE = '42704', HINT = 'SELECT id, slug FROM tenancy.tenants lists them.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tenancy.check_usage_tenant(uuid) IS 'Internal: 42704 if there is no such tenant';
+COMMENT ON FUNCTION tenancy.check_usage_tenant(uuid) IS 'Internal: 42704 if there is no such tenant; nobody drops it until the transaction ends';
 
 -- The period that is meant, after a look at the rest.
 CREATE FUNCTION tenancy.check_limits(meter text, soft bigint, hard bigint, period text) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    limited tenancy.meters := tenancy.find_meter(meter);
+    limited tenancy.meters := tenancy.keep_meter(meter);
 BEGIN
     IF period IS NULL THEN
         period := CASE limited.kind WHEN 'gauge' THEN 'none' ELSE 'month' END;

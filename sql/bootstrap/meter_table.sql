@@ -156,6 +156,11 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.check_metering(regclass, text) IS 'Administrators only: 42501 for anybody else; 0A000 above READ COMMITTED; 22023 for null, a partition or child';
 
+CREATE FUNCTION tenancy.is_countable_name(name text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN getdatabaseencoding() = 'UTF8' OR name !~ '[^\x01-\x7f]';
+COMMENT ON FUNCTION tenancy.is_countable_name(text) IS 'Administrators only: whether the triggers that count find a column of this name: in a database that is not in UTF-8, ASCII only';
+
 CREATE FUNCTION tenancy.check_size_column("table" regclass, size_column text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -182,17 +187,77 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.check_size_column(regclass, text) IS 'Administrators only: 22023 unless it names a column, or a path into one, that can hold a size';
 
+-- What would be counted wrongly, or not at all, and nobody would see it.
+CREATE FUNCTION tenancy.check_countable("table" regclass, options jsonb, size_column text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    names text;
+    statements text;
+BEGIN
+    IF options ->> 'mode' = 'observe' THEN
+        RAISE EXCEPTION 'table % is only observed', "table" USING ERRCODE = '55000',
+            DETAIL = 'It may hold rows of tenants that do not exist yet, and nobody counts these.',
+            HINT = 'SELECT tenancy.protect_table(...); in mode active or membership first.';
+    END IF;
+    IF NOT tenancy.is_countable_name(concat(options ->> 'tenant_column', size_column)) THEN
+        RAISE EXCEPTION 'cannot meter %: the name of its tenant or size column is not ASCII', "table" USING ERRCODE = '0A000',
+            DETAIL = format('The encoding of this database is %s.', getdatabaseencoding()), HINT = 'Rename the column.';
+    END IF;
+    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO names
+      FROM tenancy.metered_relations("table") r JOIN pg_class c ON c.oid = r.relation WHERE c.relkind NOT IN ('r', 'p');
+    IF names IS NOT NULL THEN
+        RAISE EXCEPTION 'cannot meter %: a partition or child of it is a foreign table', "table" USING
+            ERRCODE = '0A000', DETAIL = format('What is written there cannot be counted: %s.', names);
+    END IF;
+    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C"),
+           string_agg(format('ALTER TABLE %s SET LOGGED;', c.oid::regclass), ' ' ORDER BY c.oid::regclass::text COLLATE "C") INTO names, statements
+      FROM tenancy.metered_relations("table") r JOIN pg_class c ON c.oid = r.relation WHERE c.relkind = 'r' AND c.relpersistence = 'u';
+    IF names IS NOT NULL THEN
+        RAISE EXCEPTION 'cannot meter %: it, or a partition or child of it, is unlogged', "table" USING
+            ERRCODE = '0A000', DETAIL = format('After a crash the rows would be gone, and still be counted: %s.', names), HINT = statements;
+    END IF;
+    SELECT string_agg(DISTINCT format('%s with %s', t.table_id, t.root_id), ', ') INTO names
+      FROM tenancy.metered_relations("table") r JOIN tenancy.metered_tables t ON t.table_id = r.relation
+     WHERE t.root_id <> "table" AND t.root_id NOT IN (SELECT b.relation FROM tenancy.metered_relations("table") b);
+    IF names IS NOT NULL THEN
+        RAISE EXCEPTION 'cannot meter %: a child of it is counted with another table', "table" USING ERRCODE = '0A000',
+            DETAIL = format('Counted: %s.', names), HINT = 'A child of two tables can be counted with one only.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_countable(regclass, jsonb, text) IS 'Administrators only: 55000 for an observed table; 0A000 for unlogged and foreign tables, names that are not ASCII in a database that is not in UTF-8, and a child that another table counts';
+
+-- Dropping a trigger takes ACCESS EXCLUSIVE: so where one will be, that is taken at once, or a reader that then writes would be the
+-- victim of a deadlock.
+CREATE FUNCTION tenancy.lock_to_meter("table" regclass, rows text, bytes text, size_column text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    alters boolean;
+BEGIN
+    SELECT count(*) > 0 INTO alters
+      FROM tenancy.metered_relations("table") r
+      JOIN pg_trigger g ON g.tgrelid = r.relation AND g.tgname = ANY (tenancy.meter_trigger_names())
+      LEFT JOIN tenancy.wanted_meter_triggers(r.relation) w ON w.name = g.tgname
+     WHERE g.tgenabled NOT IN ('O', 'A') OR w.definition IS DISTINCT FROM pg_get_triggerdef(g.oid)
+        OR (SELECT array_agg((t.root_id::oid, t.meter, t.size_column)::text ORDER BY t.measure) FROM tenancy.metered_tables t WHERE t.table_id = r.relation)
+           IS DISTINCT FROM (SELECT array_agg(("table"::oid, v.meter, v.size_column)::text ORDER BY v.measure)
+                               FROM (VALUES ('bytes', bytes, lock_to_meter.size_column), ('rows', rows, NULL)) v (measure, meter, size_column)
+                              WHERE v.meter IS NOT NULL);
+    EXECUTE format('LOCK TABLE %s IN %s MODE', "table", CASE WHEN alters THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
+END
+$$;
+COMMENT ON FUNCTION tenancy.lock_to_meter(regclass, text, text, text) IS 'Administrators only: locks a table and all below it, for what meter_table is about to do';
+
 CREATE FUNCTION tenancy.meter_table("table" regclass, rows text DEFAULT NULL, bytes text DEFAULT NULL, size_column text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     protection record;
     unknown text;
-    names text;
     changed boolean := false;
     relation regclass;
 BEGIN
     PERFORM tenancy.check_metering("table", 'meter');
-    SELECT p.root_id, p.options ->> 'tenant_column' AS tenant_column INTO protection FROM tenancy.protected_tables p WHERE p.table_id = "table";
+    SELECT p.root_id, p.options INTO protection FROM tenancy.protected_tables p WHERE p.table_id = "table";
     IF NOT FOUND THEN
         RAISE EXCEPTION 'table % is not protected', "table" USING ERRCODE = '55000',
             DETAIL = 'Its rows are counted for the tenants that they belong to.',
@@ -221,21 +286,16 @@ BEGIN
     IF size_column IS NOT NULL THEN
         PERFORM tenancy.check_size_column("table", size_column);
     END IF;
-    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO names
-      FROM tenancy.metered_relations("table") r JOIN pg_class c ON c.oid = r.relation WHERE c.relkind NOT IN ('r', 'p');
-    IF names IS NOT NULL THEN
-        RAISE EXCEPTION 'cannot meter %: a partition or child of it is a foreign table', "table" USING
-            ERRCODE = '0A000', DETAIL = format('What is written there cannot be counted: %s.', names);
-    END IF;
+    PERFORM tenancy.check_countable("table", protection.options, size_column);
     -- Writers wait until what is there is counted, and those after them are counted by the triggers.
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
+    PERFORM tenancy.lock_to_meter("table", rows, bytes, size_column);
     FOR relation IN SELECT r.relation FROM tenancy.metered_relations("table") r LOOP
         changed := tenancy.set_metered(relation, "table", rows, bytes, size_column, true) OR changed;
     END LOOP;
     RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION tenancy.meter_table(regclass, text, text, text) IS 'Administrators only: counts a protected table''s rows and bytes, those of its partitions and children too, by these meters, for the tenants they belong to: see docs/reference/metered_tables.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 55000 not protected; 42704 no such meter; 22023 bad argument, a partition or child, or a row whose size is none; 22003 out of range; 0A000 a foreign table below it, or above READ COMMITTED';
+COMMENT ON FUNCTION tenancy.meter_table(regclass, text, text, text) IS 'Administrators only: counts a protected table''s rows and bytes, those of its partitions and children too, by these meters, for the tenants they belong to: see docs/reference/metered_tables.md. Called again it repairs and alters. Returns whether anything changed. Errors: 42501 not an administrator or owner; 55000 not protected, or observed only; 42704 no such meter; 22023 bad argument, a partition or child, or a row whose size is none; 22003 out of range; 0A000 an unlogged or foreign table, or above READ COMMITTED';
 
 -- Of all tables that feed a meter, because one amount stands for them all. Writers need not wait: their rows and their usage
 -- are seen together or not at all. Two who repair the same must not both.
@@ -273,11 +333,12 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.recount_usage(regclass) IS 'Administrators only: makes the gauges that count this table what it and the other tables that feed them hold. Nobody waits for it but who does the same. Returns what was wrong: tenant, meter, what was counted and what there is. Errors: 42501 not an administrator or owner; 55000 not metered; 22023 a partition or child; 0A000 above READ COMMITTED';
 
--- A gauge that no table feeds any more is 0; else what this one holds goes.
+-- A gauge that no table feeds any more is 0, and nothing is read for it; else what this one holds goes.
 CREATE FUNCTION tenancy.unmeter_table("table" regclass) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     meters text[];
+    relations regclass[];
     relation regclass;
 BEGIN
     PERFORM tenancy.check_metering("table", 'unmeter');
@@ -285,8 +346,11 @@ BEGIN
     IF meters = '{}' THEN
         RETURN false;
     END IF;
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', "table");
-    FOR relation IN SELECT DISTINCT t.table_id FROM tenancy.metered_tables t WHERE t.root_id = "table" ORDER BY 1 LOOP
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', "table");
+    relations := ARRAY(SELECT DISTINCT t.table_id FROM tenancy.metered_tables t WHERE t.root_id = "table" ORDER BY 1);
+    DELETE FROM tenancy.metered_tables t
+     WHERE t.root_id = "table" AND NOT EXISTS (SELECT FROM tenancy.metered_tables o WHERE o.meter = t.meter AND o.root_id <> "table");
+    FOREACH relation IN ARRAY relations LOOP
         PERFORM tenancy.set_metered(relation, "table", NULL, NULL, NULL, false);
     END LOOP;
     PERFORM tenancy.recount_meters(ARRAY(SELECT m FROM unnest(meters) m WHERE NOT EXISTS (SELECT FROM tenancy.metered_tables t WHERE t.meter = m)));

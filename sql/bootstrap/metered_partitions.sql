@@ -38,7 +38,7 @@ BEGIN
         SELECT r.relation, r.root FROM tenancy.metered_trees() r
     LOOP
         BEGIN
-            EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', item.table_id);
+            EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', item.table_id);
             PERFORM tenancy.set_metered(item.table_id, item.root_id, NULL, NULL, NULL, false);
         EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
             RAISE;
@@ -59,10 +59,14 @@ BEGIN
          WHERE NOT EXISTS (SELECT FROM tenancy.metered_tables t WHERE t.table_id = r.relation AND t.root_id = m.root_id)
            -- Of a table that was metered by itself and is below another now: the topmost counts.
            AND NOT EXISTS (SELECT FROM trees b WHERE b.root <> m.root_id AND b.relation = m.root_id)
+           -- Of two topmost ones that which counts it already.
+           AND NOT EXISTS (SELECT FROM tenancy.metered_tables t JOIN trees b ON b.root = t.root_id AND b.relation = r.relation
+                            WHERE t.table_id = r.relation AND NOT EXISTS (SELECT FROM trees u WHERE u.root = m.root_id AND u.relation = t.root_id))
          ORDER BY r.depth, r.relation
     LOOP
         BEGIN
-            EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', item.relation);
+            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', item.relation,
+                CASE WHEN EXISTS (SELECT FROM tenancy.metered_tables t WHERE t.table_id = item.relation) THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
             PERFORM tenancy.set_metered(item.relation, item.root_id, item.rows, item.bytes, item.size_column, false);
         EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
             RAISE;
@@ -81,6 +85,7 @@ CREATE FUNCTION tenancy.forget_metered(dropped oid[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     meters text[];
+    shrunk text[];
     relation regclass;
 BEGIN
     WITH gone AS (
@@ -91,6 +96,19 @@ BEGIN
         RETURNING t.meter
     )
     SELECT array_agg(DISTINCT g.meter) INTO meters FROM gone g;
+    -- Of a column: the rows have lost what it held, and no trigger saw it. What takes more than a moment to read is not read
+    -- under the lock of an ALTER TABLE that takes none.
+    SELECT array_agg(DISTINCT t.meter) INTO shrunk
+      FROM tenancy.metered_tables t JOIN tenancy.meters m ON m.name = t.meter AND m.kind = 'gauge'
+     WHERE t.table_id = ANY (dropped) AND t.measure = 'bytes' AND t.size_column IS NULL AND NOT t.meter = ANY (coalesce(meters, '{}'));
+    IF (SELECT sum(pg_relation_size(t.table_id)) FROM tenancy.metered_tables t WHERE t.meter = ANY (shrunk)) <= 64 * 1024 * 1024 THEN
+        meters := coalesce(meters, '{}') || shrunk;
+    ELSE
+        FOR relation IN SELECT DISTINCT t.root_id FROM tenancy.metered_tables t WHERE t.table_id = ANY (dropped) AND t.meter = ANY (shrunk) LOOP
+            RAISE WARNING 'table %: what the dropped column held is still counted', relation USING
+                HINT = format('SELECT * FROM tenancy.recount_usage(%L); counts anew, and nobody waits for it.', relation);
+        END LOOP;
+    END IF;
     IF meters IS NULL THEN
         RETURN;
     END IF;
@@ -100,4 +118,73 @@ BEGIN
     PERFORM tenancy.recount_meters(meters);
 END
 $$;
-COMMENT ON FUNCTION tenancy.forget_metered(oid[]) IS 'Administrators only: forgets dropped tables, and size columns, and counts their meters anew';
+COMMENT ON FUNCTION tenancy.forget_metered(oid[]) IS 'Administrators only: forgets dropped tables, and size columns, and counts their meters anew; those of bytes too if a column was dropped';
+
+-- What cannot be made good is told. What age() says is not above 0 was written by this transaction.
+CREATE FUNCTION tenancy.warn_of_gaps(changed oid[]) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    context text;
+    item record;
+BEGIN
+    -- Our own statements come here as well, and once is enough.
+    GET DIAGNOSTICS context = PG_CONTEXT;
+    IF context ~ 'tenancy\.(cover_relation|protect_table|unprotect_table|finish_staged)\(' THEN
+        RETURN;
+    END IF;
+    FOR item IN
+        SELECT i.inhrelid::regclass AS child, i.inhparent::regclass AS parent, p.root_id AS root, q.root_id AS other_root,
+               (SELECT min(t.root_id::oid)::regclass FROM tenancy.metered_tables t WHERE t.table_id = i.inhrelid) AS counted_with,
+               (SELECT min(t.root_id::oid)::regclass FROM tenancy.metered_tables t WHERE t.table_id = i.inhparent) AS other_counted_with
+          FROM pg_inherits i
+          JOIN tenancy.protected_tables p ON p.table_id = i.inhrelid
+          LEFT JOIN tenancy.protected_tables q ON q.table_id = i.inhparent
+         WHERE (i.inhrelid = ANY (changed) OR i.inhparent = ANY (changed)) AND age(i.xmin) <= 0
+           AND p.options ->> 'mode' IS DISTINCT FROM 'observe'
+         ORDER BY i.inhrelid, i.inhparent
+    LOOP
+        IF item.other_root IS NULL THEN
+            RAISE WARNING 'table % is protected, and % above it is not', item.child, item.parent USING
+                DETAIL = format('By the name of %s all rows of %s are read and written%s.', item.parent, item.child,
+                                CASE WHEN item.counted_with IS NOT NULL THEN ', and not counted' END),
+                HINT = format('SELECT tenancy.protect_table(%L); protects it too.', item.parent);
+        ELSIF item.root NOT IN (item.child, item.other_root) THEN
+            RAISE WARNING 'table % is below % and %, which are protected each by itself', item.child, item.root, item.other_root USING
+                DETAIL = format('Its own policies are those of %s%s.', item.root,
+                                CASE WHEN item.counted_with IS NOT NULL THEN format(', and its rows count with %s', item.counted_with) END),
+                HINT = 'Take it from one of them.';
+        ELSIF item.counted_with IS NOT NULL AND item.other_counted_with IS NULL THEN
+            RAISE WARNING 'table % is metered, and % above it is not', item.child, item.parent USING
+                DETAIL = format('What is written to it by the name of %s is not counted.', item.parent),
+                HINT = format('SELECT tenancy.meter_table(%L, ...); counts it.', item.parent);
+        ELSIF item.counted_with <> item.other_counted_with THEN
+            RAISE WARNING 'table % is below % and %, which are metered each by itself', item.child, item.counted_with, item.other_counted_with USING
+                DETAIL = format('Its rows count with %s, and wrongly where they are written by the name of another.', item.counted_with),
+                HINT = 'Take it from one of them.';
+        END IF;
+    END LOOP;
+    FOR item IN
+        SELECT DISTINCT t.table_id, t.root_id
+          FROM tenancy.metered_tables t JOIN pg_class c ON c.oid = t.table_id
+         WHERE c.relpersistence = 'u' AND c.relkind = 'r' AND (t.table_id = ANY (changed) OR age(t.xmin) <= 0)
+         ORDER BY 1
+    LOOP
+        RAISE WARNING 'table % is metered and unlogged', item.table_id USING
+            DETAIL = 'After a crash its rows are gone, and still counted.',
+            HINT = format('ALTER TABLE %s SET LOGGED; or after a crash: SELECT * FROM tenancy.recount_usage(%L);', item.table_id, item.root_id);
+    END LOOP;
+    FOR item IN
+        SELECT DISTINCT t.table_id, tenancy.is_countable_name(concat(t.size_column, p.options ->> 'tenant_column')) AS is_countable
+          FROM tenancy.metered_tables t JOIN tenancy.protected_tables p ON p.table_id = t.root_id
+         WHERE t.table_id = t.root_id AND t.table_id = ANY (changed)
+           AND (NOT tenancy.is_countable_name(concat(t.size_column, p.options ->> 'tenant_column'))
+                OR t.size_column IS NOT NULL AND tenancy.column_number(t.table_id, split_part(t.size_column, '.', 1)) IS NULL)
+    LOOP
+        RAISE WARNING 'table % is no longer counted as it should be', item.table_id USING
+            DETAIL = CASE WHEN item.is_countable THEN 'The name of its size column has a dot, and would be taken for a path.'
+                          ELSE format('The name of its tenant or size column is not ASCII, and this database is in %s.', getdatabaseencoding()) END,
+            HINT = format('Rename the column, then SELECT * FROM tenancy.recount_usage(%L);', item.table_id);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy.warn_of_gaps(oid[]) IS 'Administrators only: warnings of parents that are not protected or metered, of unlogged tables, and of names that are not found';

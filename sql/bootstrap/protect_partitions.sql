@@ -84,7 +84,8 @@ BEGIN
       INTO changed, everything FROM pg_event_trigger_ddl_commands() d;
     IF NOT everything
        AND NOT EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = ANY (changed))
-       AND NOT EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables p ON p.table_id = i.inhparent WHERE i.inhrelid = ANY (changed)) THEN
+       AND NOT EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables p ON p.table_id = i.inhparent WHERE i.inhrelid = ANY (changed))
+       AND NOT EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables p ON p.table_id = i.inhrelid WHERE i.inhparent = ANY (changed)) THEN
         RETURN;
     END IF;
     -- A renamed tenant column: the policy knows which it is.
@@ -135,6 +136,15 @@ BEGIN
           FROM below b WHERE p.table_id = b.id AND p.root_id = item.root_id;
         PERFORM tenancy.cover_relation(item.table_id, item.table_id);
     END LOOP;
+    -- Attached again, or protected by itself in the same way before: it is covered with what is above it.
+    FOR item IN
+        SELECT p.table_id, q.root_id FROM tenancy.protected_tables p JOIN pg_inherits i ON i.inhrelid = p.table_id
+          JOIN tenancy.protected_tables q ON q.table_id = i.inhparent
+         WHERE p.table_id = p.root_id AND q.options = p.options
+    LOOP
+        UPDATE tenancy.protected_tables p SET root_id = item.root_id WHERE p.root_id = item.table_id;
+        PERFORM tenancy.cover_relation(item.root_id, item.table_id);
+    END LOOP;
     FOR item IN
         SELECT r.table_id, c.relation
           FROM tenancy.protected_tables r CROSS JOIN LATERAL tenancy.covered_relations(r.table_id) c
@@ -144,13 +154,14 @@ BEGIN
            -- A foreign table can only be warned of, and not at every statement anywhere.
            AND (c.relation::oid = ANY (changed) OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.relation AND i.inhparent = ANY (changed))
                 OR NOT EXISTS (SELECT FROM pg_class f WHERE f.oid = c.relation AND f.relkind = 'f'))
-         ORDER BY c.depth, c.relation::text COLLATE "C"
+         ORDER BY c.depth, c.relation::text COLLATE "C", r.table_id
     LOOP
         -- Statements on one may have woken this trigger, which then took the rest.
         CONTINUE WHEN EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = item.relation);
         PERFORM tenancy.cover_relation(item.table_id, item.relation);
     END LOOP;
     PERFORM tenancy.cover_metered();
+    PERFORM tenancy.warn_of_gaps(changed);
 EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
     -- Tried again, it finds its locks free.
     RAISE;

@@ -217,6 +217,10 @@ DECLARE
     tenant text;
     parents bigint;
 BEGIN
+    -- On a partitioned table, where it is there for the dependency.
+    IF TG_LEVEL = 'STATEMENT' THEN
+        RETURN NULL;
+    END IF;
     EXECUTE TG_ARGV[0] INTO tenant USING NEW;
     GET DIAGNOSTICS parents = ROW_COUNT;
     IF parents > 0 AND tenant IS NOT NULL THEN

@@ -13,6 +13,8 @@ COMMENT ON FUNCTION tenancy.trigger_names() IS 'Administrators only: every name 
 
 -- As Postgres writes them. The copying ones name the other table in their condition, where it is always true, for what
 -- Postgres makes of it: a dependency, by which the trigger is found when that table is renamed, and goes with it.
+-- A partitioned table's rows are its partitions', which have triggers of their own: those of the table Postgres would copy to
+-- what is attached, and refuse to attach what has one of that name. It has one of statements, for the dependency alone.
 CREATE FUNCTION tenancy.wanted_triggers(relation regclass, root regclass, options jsonb) RETURNS TABLE (name text, definition text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -23,12 +25,15 @@ DECLARE
     copy_call text;
     -- Types without an operator of their own are written with a cast to one that has.
     compared text := CASE WHEN tenancy.column_type(root, reference)::text IN ('uuid', 'bigint', 'integer', 'text') THEN '%s' ELSE '(%s)::text' END;
+    is_partitioned boolean := (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation);
 BEGIN
-    name := '~pg_tenancy_keep_tenant';
-    SELECT format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN ((%s IS DISTINCT FROM %s)) EXECUTE FUNCTION tenancy.keep_tenant()',
-                  name, relation, format(t.argument, 'old.' || quote_ident(tenant_column)), format(t.argument, 'new.' || quote_ident(tenant_column)))
-      INTO definition FROM tenancy.tenant_types() t WHERE t.type = tenancy.tenant_type(options);
-    RETURN NEXT;
+    IF NOT is_partitioned THEN
+        name := '~pg_tenancy_keep_tenant';
+        SELECT format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN ((%s IS DISTINCT FROM %s)) EXECUTE FUNCTION tenancy.keep_tenant()',
+                      name, relation, format(t.argument, 'old.' || quote_ident(tenant_column)), format(t.argument, 'new.' || quote_ident(tenant_column)))
+          INTO definition FROM tenancy.tenant_types() t WHERE t.type = tenancy.tenant_type(options);
+        RETURN NEXT;
+    END IF;
     IF parent IS NULL THEN
         RETURN;
     END IF;
@@ -43,6 +48,12 @@ BEGIN
     SELECT format('EXECUTE FUNCTION tenancy.copy_tenant(%L, %L, %L, %L)', copied, tenant_column, reference, c.relname)
       INTO copy_call FROM pg_class c WHERE c.oid = parent;
     name := '~pg_tenancy_copy_tenant';
+    IF is_partitioned THEN
+        definition := format('CREATE TRIGGER %I BEFORE UPDATE OF %I ON %s FOR EACH STATEMENT WHEN ((%L::regclass IS NOT NULL)) %s',
+                             name, reference, relation, parent, copy_call);
+        RETURN NEXT;
+        RETURN;
+    END IF;
     definition := format('CREATE TRIGGER %I BEFORE INSERT ON %s FOR EACH ROW WHEN (((new.%I IS NOT NULL) AND (%L::regclass IS NOT NULL))) %s',
                          name, relation, reference, parent, copy_call);
     RETURN NEXT;
@@ -55,7 +66,7 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.wanted_triggers(regclass, regclass, jsonb) IS 'Administrators only: the triggers for these options, on a table or child';
 
--- place: root, partition (gets constraints, indexes and triggers from its parent) or child (does not).
+-- place: root, partition (gets constraints and indexes from its parent) or child (does not).
 CREATE FUNCTION tenancy.protect_structure(relation regclass, place text, root regclass, options jsonb, backfill text)
     RETURNS TABLE (phase integer, statement text, undo jsonb)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -97,12 +108,20 @@ BEGIN
                             '{"not_null": null}'::jsonb;
     END IF;
 
+    RETURN QUERY
+        WITH there AS (
+            SELECT t.tgname::text AS name, t.tgenabled IN ('O', 'A') AND pg_get_triggerdef(t.oid) = w.definition AS kept
+              FROM pg_trigger t LEFT JOIN tenancy.wanted_triggers(relation, root, options) w ON w.name = t.tgname
+             WHERE t.tgrelid = relation AND t.tgname = ANY (tenancy.trigger_names()) AND t.tgparentid = 0
+        )
+        SELECT 110, s.statement, NULL::jsonb
+          FROM (SELECT 1, t.name, format('DROP TRIGGER %I ON %s', t.name, relation) FROM there t WHERE t.kept IS NOT TRUE
+                UNION ALL
+                SELECT 2, w.name, w.definition FROM tenancy.wanted_triggers(relation, root, options) w
+                 WHERE NOT EXISTS (SELECT FROM there t WHERE t.name = w.name AND t.kept)) s (n, name, statement)
+         ORDER BY s.n, s.name;
+
     IF place = 'partition' THEN
-        RETURN QUERY SELECT 110, format('ALTER TABLE %s ENABLE TRIGGER %I', relation, t.tgname), NULL::jsonb
-                       FROM pg_trigger t
-                      WHERE t.tgrelid = relation AND t.tgname = ANY (tenancy.trigger_names())
-                        AND t.tgparentid <> 0 AND t.tgenabled NOT IN ('O', 'A')
-                      ORDER BY t.tgname;
         RETURN;
     END IF;
 
@@ -122,19 +141,6 @@ BEGIN
         RETURN QUERY SELECT 90, format('CREATE INDEX %I ON %s (%I)', new_name, relation, tenant_column),
                             jsonb_build_object('index', new_name);
     END IF;
-
-    RETURN QUERY
-        WITH there AS (
-            SELECT t.tgname::text AS name, t.tgenabled IN ('O', 'A') AND pg_get_triggerdef(t.oid) = w.definition AS kept
-              FROM pg_trigger t LEFT JOIN tenancy.wanted_triggers(relation, root, options) w ON w.name = t.tgname
-             WHERE t.tgrelid = relation AND t.tgname = ANY (tenancy.trigger_names())
-        )
-        SELECT 110, s.statement, NULL::jsonb
-          FROM (SELECT 1, t.name, format('DROP TRIGGER %I ON %s', t.name, relation) FROM there t WHERE t.kept IS NOT TRUE
-                UNION ALL
-                SELECT 2, w.name, w.definition FROM tenancy.wanted_triggers(relation, root, options) w
-                 WHERE NOT EXISTS (SELECT FROM there t WHERE t.name = w.name AND t.kept)) s (n, name, statement)
-         ORDER BY s.n, s.name;
 END
 $$;
 COMMENT ON FUNCTION tenancy.protect_structure(regclass, text, regclass, jsonb, text) IS 'Administrators only: the steps still missing on the tenant column of one covered relation; backfill is an expression, if there is anything to fill';

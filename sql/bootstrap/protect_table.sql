@@ -126,7 +126,10 @@ CREATE FUNCTION tenancy.quota_statement(root regclass, quota text, mode text, st
 DECLARE
     by_bytes tenancy.metered_tables;
 BEGIN
-    IF quota IS NULL THEN
+    IF mode = 'observe' AND EXISTS (SELECT FROM tenancy.metered_tables m WHERE m.root_id = root) THEN
+        RAISE EXCEPTION 'cannot only observe %: its rows are counted for their tenants', root USING ERRCODE = '55000',
+            HINT = format('SELECT tenancy.unmeter_table(%L); first.', root::text);
+    ELSIF quota IS NULL THEN
         RETURN NULL;
     ELSIF mode = 'observe' THEN
         RAISE EXCEPTION 'quota cannot be given in mode observe' USING ERRCODE = '22023',
@@ -143,7 +146,7 @@ BEGIN
         || coalesce(', bytes => ' || quote_literal(by_bytes.meter), '') || coalesce(', size_column => ' || quote_literal(by_bytes.size_column), '') || ')';
 END
 $$;
-COMMENT ON FUNCTION tenancy.quota_statement(regclass, text, text, boolean) IS 'Administrators only: what counts a table''s rows by the meter of a quota, in plpgsql; NULL if they are already. Errors: 22023 in mode observe; 0A000 with staged';
+COMMENT ON FUNCTION tenancy.quota_statement(regclass, text, text, boolean) IS 'Administrators only: what counts a table''s rows by the meter of a quota, in plpgsql; NULL if they are already. Errors: 22023 in mode observe; 55000 in mode observe of a metered table; 0A000 with staged';
 
 -- row_security is off: a forced owner would otherwise validate the foreign key against the rows he sees only. Rows that
 -- are filled may be shared ones, which our trigger keeps as they are.
@@ -172,11 +175,11 @@ BEGIN
                                        tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
     fill := tenancy.backfill_expression("table", options, backfill);
     PERFORM tenancy.check_rows("table", options, fill);
+    metering := tenancy.quota_statement("table", quota, options ->> 'mode', false);
     statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, fill) s);
     FOREACH statement IN ARRAY statements LOOP
         EXECUTE statement;
     END LOOP;
-    metering := tenancy.quota_statement("table", quota, options ->> 'mode', false);
     IF metering IS NOT NULL THEN
         EXECUTE overlay(metering PLACING 'SELECT' FROM 1 FOR length('PERFORM'));
     END IF;

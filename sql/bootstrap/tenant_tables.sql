@@ -22,28 +22,35 @@ CREATE FUNCTION tenancy.tables_of_tenants() RETURNS TABLE (relation regclass, ro
     END;
 COMMENT ON FUNCTION tenancy.tables_of_tenants() IS 'Administrators only: the host''s tables that hold rows of tenants, and the column that says whose';
 
--- Foreign keys between different ones; those of partitions count as the root's.
+-- A partition's rows are those of the table it is a partition of; a child's are its own.
+CREATE FUNCTION tenancy.whole_relation(relation regclass) RETURNS regclass
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN coalesce((SELECT CASE WHEN c.relispartition THEN p.root_id ELSE p.table_id END
+                       FROM tenancy.protected_tables p JOIN pg_class c ON c.oid = p.table_id WHERE p.table_id = relation), relation);
+COMMENT ON FUNCTION tenancy.whole_relation(regclass) IS 'Administrators only: the relation of tables_of_tenants that has the rows of this one';
+
+-- Foreign keys between different ones; those of partitions count as the whole table's.
 CREATE FUNCTION tenancy.references_between_tables() RETURNS TABLE (child regclass, parent regclass, id oid, can_wait boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-    WITH line (id, root) AS (
-        SELECT p.table_id, p.root_id FROM tenancy.protected_tables p
+    WITH line (id, relation) AS (
+        SELECT p.table_id, tenancy.whole_relation(p.table_id) FROM tenancy.protected_tables p
         UNION
-        SELECT t.relation, t.root FROM tenancy.tables_of_tenants() t
+        SELECT t.relation, t.relation FROM tenancy.tables_of_tenants() t
     )
-    SELECT f.root, t.root, c.oid, c.condeferrable
+    SELECT f.relation, t.relation, c.oid, c.condeferrable
       FROM pg_constraint c JOIN line f ON f.id = c.conrelid JOIN line t ON t.id = c.confrelid
-     WHERE c.contype = 'f' AND c.conparentid = 0 AND f.root <> t.root;
+     WHERE c.contype = 'f' AND c.conparentid = 0 AND f.relation <> t.relation;
     END;
-COMMENT ON FUNCTION tenancy.references_between_tables() IS 'Administrators only: foreign keys from a root of tables_of_tenants to another';
+COMMENT ON FUNCTION tenancy.references_between_tables() IS 'Administrators only: foreign keys from a relation of tables_of_tenants to another';
 
 -- rank: parents before children. Of a circle all have the same component, and it is more than one.
 -- firm: only foreign keys that cannot be deferred count.
-CREATE FUNCTION tenancy.order_of_tables(firm boolean) RETURNS TABLE (root regclass, rank bigint, component regclass, circular boolean)
+CREATE FUNCTION tenancy.order_of_tables(firm boolean) RETURNS TABLE (relation regclass, rank bigint, component regclass)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     WITH RECURSIVE node (id) AS MATERIALIZED (
-        SELECT DISTINCT t.root::oid FROM tenancy.tables_of_tenants() t
+        SELECT DISTINCT t.relation::oid FROM tenancy.tables_of_tenants() t
     ), edge (child, parent) AS MATERIALIZED (
         SELECT DISTINCT r.child::oid, r.parent::oid FROM tenancy.references_between_tables() r WHERE NOT (order_of_tables.firm AND r.can_wait)
     ), above (id, ancestor) AS (
@@ -58,10 +65,9 @@ CREATE FUNCTION tenancy.order_of_tables(firm boolean) RETURNS TABLE (root regcla
         SELECT a.id, count(*) FROM above a JOIN whole w ON w.id = a.id JOIN whole o ON o.id = a.ancestor
          WHERE o.component <> w.component GROUP BY a.id
     )
-    SELECT w.id::regclass, coalesce(r.rank, 0), w.component::regclass, count(*) OVER (PARTITION BY w.component) > 1
-      FROM whole w LEFT JOIN ranked r ON r.id = w.id;
+    SELECT w.id::regclass, coalesce(r.rank, 0), w.component::regclass FROM whole w LEFT JOIN ranked r ON r.id = w.id;
     END;
-COMMENT ON FUNCTION tenancy.order_of_tables(boolean) IS 'Administrators only: the roots of tables_of_tenants so that what is referred to has the lower rank; tables that refer to each other in a circle are one component';
+COMMENT ON FUNCTION tenancy.order_of_tables(boolean) IS 'Administrators only: the relations of tables_of_tenants so that what is referred to has the lower rank; tables that refer to each other in a circle are one component';
 
 CREATE FUNCTION tenancy.check_tenant_for_administrators(tenant uuid, what text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

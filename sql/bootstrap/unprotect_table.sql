@@ -81,6 +81,7 @@ CREATE FUNCTION tenancy.unprotect_table("table" regclass, drop_structure boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     root regclass;
+    above regclass;
     takers text;
     covered record;
     all_covered tenancy.protected_tables[];
@@ -115,6 +116,14 @@ BEGIN
     END IF;
     all_covered := ARRAY(SELECT p FROM tenancy.protected_tables p JOIN tenancy.covered_relations(root) c ON c.relation = p.table_id
                           ORDER BY c.depth, p.table_id::text COLLATE "C");
+    -- What is below another protected table would be covered with it at the first statement here, so it is now.
+    SELECT q.root_id INTO above FROM pg_inherits i JOIN tenancy.protected_tables q ON q.table_id = i.inhparent
+     WHERE i.inhrelid = root AND q.root_id <> root ORDER BY i.inhseqno LIMIT 1;
+    IF FOUND THEN
+        UPDATE tenancy.protected_tables p SET root_id = above WHERE p.root_id = root;
+        PERFORM tenancy.cover_relation(above, u.table_id) FROM unnest(all_covered) u;
+        RETURN true;
+    END IF;
     -- The rows first, so that the event trigger finds nothing to look after; access before structure, so that
     -- an owner who was forced can see whether the column is empty.
     DELETE FROM tenancy.protected_tables p WHERE p.root_id = root;
@@ -133,4 +142,4 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child; 2BP01 others take their tenant from it; 55000 it is metered';
+COMMENT ON FUNCTION tenancy.unprotect_table(regclass, boolean) IS 'Administrators only: takes away what protect_table put on a table, its partitions and children, and gives back the flags and privileges that it changed. Keeps the column, NOT NULL, foreign key and index, unless drop_structure, which drops those that were added; data stays. A partition or child that was protected by itself is covered with the table above it instead, if that is protected. Returns whether the table was protected. Errors: 42501 not an administrator or owner; 22023 a partition or child; 2BP01 others take their tenant from it; 55000 it is metered';

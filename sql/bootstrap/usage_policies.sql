@@ -42,23 +42,48 @@ BEGIN
 END
 $$;
 
--- Slots and history were written for what the meter was.
+-- What slots hold of the meter's periods is history too, also of the present one.
+CREATE FUNCTION tenancy.check_no_history(meter tenancy.meters) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM tenancy.usage_periods u WHERE u.meter = check_no_history.meter.name)
+       OR EXISTS (SELECT FROM tenancy.usage u
+                   WHERE u.meter = check_no_history.meter.name
+                     AND CASE check_no_history.meter.period WHEN 'hour' THEN u.hour_amount WHEN 'day' THEN u.day_amount
+                                                            WHEN 'month' THEN u.month_amount ELSE 0 END <> 0) THEN
+        RAISE EXCEPTION 'meter "%" has history', meter.name USING ERRCODE = '2BP01',
+            DETAIL = format('What is kept of it is by %s.', meter.period),
+            HINT = 'Create another meter, or forget the history with tenancy.prune_usage() first, that of the present period when it is over.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_no_history(tenancy.meters) IS 'Administrators only: 2BP01 if something is kept of the meter by period';
+
+-- Slots and history were written for what the meter was. Everybody's are looked at, and slots written, hence DEFINER.
 CREATE FUNCTION tenancy.guard_meter() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NEW.kind IS DISTINCT FROM OLD.kind OR NEW.name IS DISTINCT FROM OLD.name THEN
         RAISE EXCEPTION 'a meter''s name and kind cannot be changed' USING ERRCODE = '23514', CONSTRAINT = 'immutable_key',
             SCHEMA = 'tenancy', TABLE = 'meters', HINT = 'Create another meter with tenancy.create_meter().';
     END IF;
-    IF NEW.period IS DISTINCT FROM OLD.period
-       AND EXISTS (SELECT FROM tenancy.usage_periods u WHERE u.meter = OLD.name) THEN
-        RAISE EXCEPTION 'meter "%" has history', OLD.name USING ERRCODE = '2BP01',
-            DETAIL = format('What is kept of it is by %s.', OLD.period),
-            HINT = 'Create another meter, or forget the history with tenancy.prune_usage() first.';
+    IF NEW.period IS DISTINCT FROM OLD.period THEN
+        IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+            RAISE EXCEPTION 'cannot change a meter''s period in a transaction of isolation level %', current_setting('transaction_isolation')
+                USING ERRCODE = '0A000', DETAIL = 'What was recorded since it began could not be seen.', HINT = 'Use READ COMMITTED.';
+        END IF;
+        -- Before anybody has to wait for it.
+        PERFORM tenancy.check_no_history(OLD);
+        -- Who records locks no row of the meter's, and goes by the period it had: he ends first, or begins afterwards.
+        LOCK TABLE tenancy.usage IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM tenancy.check_no_history(OLD);
+        -- Of periods that are over some slots have forgotten what others still hold: the history begins with the present one.
+        PERFORM tenancy.empty_slots('infinity', OLD.name, NEW.period, true);
     END IF;
     RETURN NEW;
 END
 $$;
+REVOKE ALL ON FUNCTION tenancy.guard_meter() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.guard_meter() IS 'Trigger function: a meter keeps its name and kind, and while there is history its period';
 CREATE TRIGGER guard BEFORE UPDATE ON tenancy.meters FOR EACH ROW EXECUTE FUNCTION tenancy.guard_meter();
 COMMENT ON TRIGGER guard ON tenancy.meters IS 'A meter keeps its name and kind, and while there is history its period';

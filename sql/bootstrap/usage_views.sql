@@ -19,7 +19,8 @@ COMMENT ON COLUMN tenancy.usage_current.this_day IS 'The same for this day';
 COMMENT ON COLUMN tenancy.usage_current.this_month IS 'The same for this month';
 COMMENT ON COLUMN tenancy.usage_current.total IS 'Recorded ever; of a gauge, the present amount';
 
--- A period's amount is what slots left behind and what still stands in slots, whose own period is always one.
+-- A period's amount is what slots left behind and what still stands in slots, whose own period is always one. A slot with
+-- nothing in it says nothing of the period: it was folded, or pruned.
 CREATE VIEW tenancy.usage_changes WITH (security_invoker) AS
     SELECT v.tenant_id, v.meter, v.kind, v.period, v.period_start, sum(v.amount) AS amount
       FROM (SELECT p.tenant_id, p.meter, m.kind, m.period, p.period_start, p.amount
@@ -30,6 +31,7 @@ CREATE VIEW tenancy.usage_changes WITH (security_invoker) AS
                    CASE m.period WHEN 'hour' THEN u.hour_amount WHEN 'day' THEN u.day_amount ELSE u.month_amount END
               FROM tenancy.usage u JOIN tenancy.meters m ON m.name = u.meter
              WHERE m.period <> 'none') v
+     WHERE v.amount <> 0
      GROUP BY v.tenant_id, v.meter, v.kind, v.period, v.period_start;
 COMMENT ON VIEW tenancy.usage_changes IS 'What was recorded in each period of a meter, the present one included';
 COMMENT ON COLUMN tenancy.usage_changes.tenant_id IS 'The tenant';

@@ -97,7 +97,7 @@ impl Tenants {
             Key::Id(id) => return Some(*id),
             Key::Number(number) => self.table.read(&snapshot, Some((self.key_number, number)), each),
             Key::Text(text) => {
-                let text = TextKey::new(std::str::from_utf8(text).ok()?)?;
+                let text = TextKey::of_database(text)?;
                 self.table.read(&snapshot, Some((self.key, &text)), each);
             }
         }

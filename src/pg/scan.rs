@@ -102,6 +102,11 @@ impl TextKey {
         let same = encoding == pg_sys::pg_enc::PG_UTF8 as i32 || text.is_ascii();
         if same { pgrx::IntoDatum::into_datum(text).map(Self) } else { None }
     }
+
+    /// Of what is text of this database already. A bytea is made like a text.
+    pub fn of_database(text: &[u8]) -> Option<Self> {
+        pgrx::IntoDatum::into_datum(text).map(Self)
+    }
 }
 
 impl Key for TextKey {

@@ -137,6 +137,12 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
         }
     }
     let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
+    // Who changes a meter's period has writers wait for him.
+    if work::terms(&limits).version != terms.version {
+        drop(slots);
+        let meter = quotas::meter(&meter.name).ok_or_else(|| Error::UnknownMeter(meter.name.to_string()))?;
+        return record(tenant, &meter, amount, enforce);
+    }
     let work = Work { slots, key: &key, meter, amount, enforce, limits, terms, now };
     let (mut known, mut passed_over, mut closed_before) = (known, 0, None);
     let mut held = if near::is_near(&key, now) { Held::Alone } else { Held::Shared };

@@ -4,6 +4,7 @@
 use super::amounts::Amounts;
 use super::bound::{self, Bound};
 use super::period::{Micros, Period};
+use super::quotas;
 use crate::cache;
 use crate::error::Error;
 use crate::pg::keyed::{KeyedRow, KeyedTable, Place, Seen, Use, Value};
@@ -173,13 +174,16 @@ impl<'k> Slots<'k> {
         self.table.delete(place);
     }
 
-    /// Whether a statement on a row of the tenant's found the tenant. Its snapshot may be older, and so may that of the foreign
-    /// key's look-up above READ COMMITTED: then what is to be counted is not lost but tried again.
+    /// Whether a statement found the tenant, and the meter. Its snapshot may be older, and so may that of the foreign key's
+    /// look-up above READ COMMITTED: then what is to be counted is not lost but tried again.
     fn of_tenant(&self, written: usize) -> Result<bool, Error> {
-        match written {
-            0 if xact::has_one_snapshot() && self.tenant_exists() => Err(Error::TenantTooYoung),
-            written => Ok(written > 0),
+        if written > 0 || !self.tenant_exists() {
+            return Ok(written > 0);
         }
+        if quotas::meter(self.meter).is_none() {
+            return Err(Error::UnknownMeter(self.meter.to_owned()));
+        }
+        if xact::has_one_snapshot() { Err(Error::TenantTooYoung) } else { Ok(false) }
     }
 
     /// By the newest state.

@@ -298,3 +298,30 @@ fn huge_and_deep_claims_deny_or_answer_in_good_time() {
         assert_eq!(who(&"[".repeat(depth)), None);
     }
 }
+
+#[test]
+fn a_metered_table_in_latin1_counts_for_every_key_and_refuses_columns_it_would_not_find() {
+    let mut admin = database("metered", "LATIN1");
+    admin.run(
+        "INSERT INTO tenancy.tenants (slug, name, key) VALUES ('zoe', 'Zoë', 'zoë');
+         SELECT tenancy.create_meter('m.rows', 'rows', 'gauge'), tenancy.create_meter('m.bytes', 'bytes', 'gauge');
+         CREATE TABLE parts (owner text, size bigint, größe bigint);
+         CREATE TABLE teile (eigentümer text);
+         SELECT tenancy.protect_table('parts', tenant_column => 'owner'), tenancy.protect_table('teile', tenant_column => 'eigentümer');
+         SELECT tenancy.meter_table('parts', rows => 'm.rows', bytes => 'm.bytes', size_column => 'size');
+         INSERT INTO parts VALUES ('zoë', 5, 7);",
+    );
+    let counted =
+        "SELECT string_agg(meter || ' ' || total, ', ' ORDER BY meter) FROM tenancy.usage WHERE total <> 0";
+    assert_eq!(admin.value(counted).as_deref(), Some("m.bytes 5, m.rows 1"));
+    assert_eq!(admin.rows("SELECT * FROM tenancy.recount_usage('parts')").len(), 0);
+    for refused in [
+        "SELECT tenancy.meter_table('parts', bytes => 'm.bytes', size_column => 'größe')",
+        "SELECT tenancy.meter_table('teile', rows => 'm.rows')",
+    ] {
+        let error = admin.try_rows(refused).expect_err(refused);
+        assert_eq!(error.code().map(|code| code.code()), Some("0A000"), "{}", explain(&error));
+    }
+    admin.run("DELETE FROM parts");
+    assert_eq!(admin.value(counted), None);
+}

@@ -222,3 +222,84 @@ fn tenants_by_number_that_are_rows_of_the_hosts_table_move_too() {
     away.run("DELETE FROM crew");
     assert_eq!(away.number("SELECT count(*) FROM tenancy.members"), 2, "those who were members by hand");
 }
+
+/// Users by number, which are the subjects of their tokens; a name and a text that are not what they seem.
+const MAPPED: &str = r#"CREATE TABLE orgs (id bigint PRIMARY KEY, name text);
+    CREATE TABLE crew (org bigint REFERENCES orgs ON DELETE CASCADE, who bigint, role text);
+    CREATE TABLE "d\ocs" (tenant_id bigint NOT NULL, n serial, part xml, by uuid);
+    SELECT tenancy.create_role('author'), tenancy.create_meter('docs', 'rows', 'gauge'), tenancy.create_plan('free', is_default => true);
+    SELECT tenancy.attach_tenants('orgs', name_column => 'name'), tenancy.attach_members('crew', 'org', 'who', role_column => 'role');
+    SELECT tenancy.protect_table('"d\ocs"', resource => 'docs'), tenancy.meter_table('"d\ocs"', rows => 'docs')"#;
+
+#[test]
+fn mapped_users_are_who_their_subjects_say_and_what_is_beyond_its_quota_comes_back() {
+    let cluster = Cluster::start("tenant_life_mapped", "tenancy.subject_format = 'mapped'");
+    let mut origin = cluster.database("origin");
+    let mut away = cluster.database("away");
+    for database in [&mut origin, &mut away] {
+        database.run(MAPPED);
+    }
+    // What a client is used to may be what would spoil the file.
+    cluster.connect("postgres").run(
+        "ALTER DATABASE origin SET standard_conforming_strings = off; ALTER DATABASE away SET standard_conforming_strings = off;
+         ALTER DATABASE away SET xmloption = document",
+    );
+    origin.run(
+        r#"INSERT INTO orgs VALUES (17, 'Acme');
+           INSERT INTO crew VALUES (17, 1, 'author'), (17, 2, NULL);
+           INSERT INTO "d\ocs" (tenant_id, part) SELECT 17, '<a/>\.<b/>' FROM generate_series(1, 5);
+           SELECT tenancy.set_quota(id, 'docs', hard => 3) FROM tenancy.tenants"#,
+    );
+    // Known there already, in the other order.
+    away.run("SELECT tenancy.map_subject('2'), tenancy.map_subject('1'); SELECT tenancy.set_plan_quota('free', 'docs', hard => 2)");
+    let exported = export(&cluster, "origin");
+    let file = cluster.host().join("acme.sql");
+    std::fs::write(&file, &exported).expect("a file");
+    let state = "SELECT s.subject, array_agg(r.name), a.made FROM tenancy.subjects s JOIN tenancy.attached_members a USING (user_id)
+                   LEFT JOIN tenancy.member_roles g USING (tenant_id, user_id) LEFT JOIN tenancy.roles r ON r.id = g.role_id GROUP BY 1, 3 ORDER BY 1";
+    let before = origin.rows(state);
+    import(&cluster, "away", &file).expect("it is imported");
+    assert_eq!(away.rows(state), before);
+    assert_eq!(away.number("SELECT count(*) FROM tenancy.subjects"), 2);
+    assert_eq!(away.text("SELECT used || ' of ' || hard FROM tenancy.quota_status"), "5 of 3");
+    assert_eq!(away.code(r#"INSERT INTO "d\ocs" (tenant_id) VALUES (17)"#), "23514");
+    // And goes on being the host's.
+    away.run("DELETE FROM crew WHERE who = 1");
+    assert_eq!(
+        away.text("SELECT s.subject FROM tenancy.members m JOIN tenancy.subjects s USING (user_id)"),
+        "2"
+    );
+
+    let delete = "SELECT tenancy.delete_tenant_rows(id) FROM tenancy.tenants";
+    assert_eq!(origin.number(delete), 5);
+    origin.run("DELETE FROM orgs");
+    import(&cluster, "origin", &file).expect("it is imported");
+    assert_eq!(origin.rows(state), before);
+
+    // A row that names him by the id he has there stops it, until that is the one he has here.
+    origin.run(
+        r#"UPDATE "d\ocs" d SET by = s.user_id FROM tenancy.subjects s WHERE s.subject = '1' AND d.n = 1"#,
+    );
+    assert_eq!(away.number(delete), 5);
+    away.run("DELETE FROM orgs");
+    let exported = export(&cluster, "origin");
+    std::fs::write(&file, &exported).expect("a file");
+    let said = import(&cluster, "away", &file).expect_err("he has another id");
+    assert!(said.contains("a user of the tenant that is imported has another id here"), "{said}");
+    assert!(said.contains("column \"by\" of table public.\"d\\ocs\""), "{said}");
+    let id = "SELECT user_id FROM tenancy.subjects WHERE subject = '1'";
+    std::fs::write(&file, exported.replace(&origin.text(id), &away.text(id))).expect("a file");
+    import(&cluster, "away", &file).expect("it is imported");
+    assert!(away.holds(r#"EXISTS (SELECT FROM "d\ocs" d JOIN tenancy.members m ON m.user_id = d.by)"#));
+
+    // Of a tenant that is not there nothing is written.
+    let script = source("sql/adapters/export_tenant.sql");
+    let output = cluster
+        .program("psql")
+        .args(["-X", "-d", "origin", "-v", "tenant=nobody", "-f"])
+        .arg(script)
+        .output();
+    let output = output.expect("psql starts");
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("tenant does not exist"));
+}

@@ -101,6 +101,18 @@ ROLLBACK;
 SELECT tenancy.detach_members(), tenancy.detach_members() AS again;
 DELETE FROM crew.members;
 SELECT * FROM pg_temp.state ORDER BY 1, 2;
+-- A char(n) is filled up with spaces, which mean nothing.
+CREATE TABLE crew.filled (org bigint, who uuid, role char(20));
+INSERT INTO crew.filled VALUES (1, :ann, 'crew viewer'), (1, :bob, ''), (2, :ann, 'no such');
+SELECT test.attempt(NULL, $$SELECT tenancy.attach_members('crew.filled', 'org', 'who', role_column => 'role')$$);
+UPDATE crew.filled SET role = 'crew editor' WHERE org = 2;
+SELECT tenancy.attach_members('crew.filled', 'org', 'who', role_column => 'role');
+INSERT INTO crew.filled VALUES (2, :bob, 'crew viewer'), (2, :bob, NULL);
+UPDATE crew.filled SET role = 'crew base' WHERE org = 1 AND who = :ann;
+SELECT * FROM pg_temp.state ORDER BY 1, 2;
+SELECT tenancy.attach_members('crew.filled', 'org', 'who', role_column => 'role') AS nothing_to_repair;
+SELECT tenancy.detach_members();
+DELETE FROM tenancy.members;
 SELECT tenancy.detach_tenants();
 
 -- With the host's users attached, a deleted user's membership goes whichever way the delete comes.

@@ -46,6 +46,8 @@ SELECT test.attempt(:ann, $$UPDATE orgs.o SET id = id WHERE id = 8$$);
 SELECT slug, name FROM tenancy.tenants WHERE key = '8';
 SELECT test.attempt(:ann, $$UPDATE orgs.o SET slug = 'eight' WHERE id = 8$$);
 SELECT slug, name, metadata FROM tenancy.tenants WHERE key = '8';
+SELECT test.attempt(:ann, $$UPDATE orgs.o SET name = 'Newer' WHERE id = 8$$);
+SELECT slug, name FROM tenancy.tenants WHERE key = '8';
 SELECT test.attempt(:ann, $$UPDATE orgs.o SET id = 80 WHERE id = 8$$);
 
 -- Somebody else's tenant is not to be had by its key.

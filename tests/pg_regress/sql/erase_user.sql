@@ -69,10 +69,28 @@ INSERT INTO forget.crew VALUES (:'tenant', :ann), (:'tenant', :bob);
 SELECT tenancy.erase_user(:ann) IS NOT NULL AS erased;
 SELECT * FROM pg_temp.named(:ann);
 SELECT who = :bob AS bobs FROM forget.crew;
-SELECT tenancy.detach_members();
+-- Who does not see all of its rows is refused, rather than to leave them.
+SELECT tenancy.protect_table('forget.crew', tenant_column => 'tenant', resource => 'forget');
+CREATE ROLE forget_owner NOLOGIN;
+DO $$ BEGIN EXECUTE format('GRANT %I TO forget_owner', (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'tenancy.tenants'::regclass)); END $$;
+SET ROLE forget_owner;
 SELECT tenancy.unprotect_table(t) FROM unnest('{forget.doc,forget.note,forget.task,forget.base}'::regclass[]) t;
+SELECT test.attempt(NULL, $$SELECT tenancy.erase_user('f0a60000-0000-4000-8000-0000000000b1')$$);
+RESET ROLE;
+DROP ROLE forget_owner;
+-- Tenants that he was the last owner of, by a group or a role that inherits it too, are counted.
+SELECT tenancy.create_tenant('forget-2', owner => NULL) AS two, tenancy.create_tenant('forget-3', owner => NULL) AS three, tenancy.create_tenant('forget-4', owner => NULL) AS four \gset
+SELECT tenancy.add_member(:'two', :ann, '{owner}'), tenancy.add_member(:'two', :bob, '{owner}'), tenancy.set_member_status(:'two', :bob, 'suspended');
+SELECT tenancy.create_role('forget chief', tenant => :'three') IS NOT NULL, tenancy.add_inheritance('forget chief', 'owner', tenant => :'three'), tenancy.create_group(:'three', 'chiefs') IS NOT NULL,
+       tenancy.grant_role_to_group(:'three', 'chiefs', 'forget chief'), tenancy.add_member(:'three', :ann), tenancy.add_group_member(:'three', 'chiefs', :ann);
+SELECT tenancy.add_member(:'four', :ann, '{owner}'), tenancy.add_member(:'four', :bob, '{owner}');
+SET client_min_messages = notice;
+SELECT tenancy.erase_user(:ann) IS NOT NULL AS erased;
+SET client_min_messages = warning;
+SELECT tenancy.detach_members();
+SELECT tenancy.unprotect_table('forget.crew');
 DROP SCHEMA forget CASCADE;
-SELECT tenancy.drop_tenant(:'tenant');
+SELECT tenancy.drop_tenant(t::uuid) FROM unnest(ARRAY[:'tenant', :'two', :'three', :'four']) t;
 DELETE FROM tenancy.roles WHERE name = 'forget role';
 DELETE FROM tenancy.operators;
 DELETE FROM tenancy.permissions WHERE name LIKE 'forget.%';

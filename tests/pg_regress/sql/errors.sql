@@ -80,6 +80,9 @@ SET tenancy.self_service = on;
 SELECT pg_temp.raised('stranger', command) FROM unnest(ARRAY[$$SELECT tenancy.create_tenant('err-x')$$, $$SELECT tenancy.create_tenant('err-x', owner => 'e1100000-0000-0000-0000-000000000001')$$]) command;
 RESET tenancy.self_service;
 RESET tenancy.max_owned_tenants;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT pg_temp.raised('administrator', $$SELECT tenancy.alter_meter('err.rows', period => 'hour')$$);
+COMMIT;
 
 \pset tuples_only off
 DELETE FROM tenancy.protected_tables WHERE table_id = 'public.err_docs'::regclass;

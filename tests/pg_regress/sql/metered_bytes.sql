@@ -43,6 +43,20 @@ ALTER TABLE docs ADD extra text DEFAULT 'twelve bytes';
 SELECT actual - counted AS drift FROM tenancy.recount_usage('docs');
 DELETE FROM docs;
 SELECT used('mb.bytes');
+-- a column that goes takes its bytes along
+INSERT INTO docs (tenant_id, small, extra) VALUES (:a, 'abcdef', 'stays'), (:b, 'abc', 'stays');
+ALTER TABLE docs DROP gen, DROP small;
+SELECT used('mb.bytes') AS "16 + 5";
+SELECT * FROM tenancy.recount_usage('docs');
+-- with much to read, which nobody is kept waiting for, it is told
+CREATE TABLE wide (tenant_id uuid, word text, pad text) WITH (fillfactor = 10);
+SELECT tenancy.protect_table('wide', resource => 'mb_docs'), tenancy.meter_table('wide', bytes => 'mb.bytes');
+INSERT INTO wide SELECT :a, 'word', repeat('x', 400) FROM generate_series(1, 8300);
+ALTER TABLE wide DROP word;
+SELECT actual - counted AS drift FROM tenancy.recount_usage('wide');
+DROP TABLE wide;
+DELETE FROM docs;
+SELECT used('mb.bytes');
 -- a size column of each type
 CREATE TABLE files (id int, tenant_id uuid, size bigint, num numeric, small smallint, i int, metadata jsonb, word text);
 SELECT tenancy.protect_table('files', resource => 'mb_docs');
@@ -68,6 +82,13 @@ SELECT size_column FROM tenancy.metered_tables WHERE table_id = 'files'::regclas
 UPDATE files SET meta = '{"size": 7}' WHERE id = 2;
 SELECT * FROM tenancy.recount_usage('files');
 SELECT used('mb.size');
+-- but not to a name that would be taken for a path
+ALTER TABLE files RENAME meta TO "meta.data";
+INSERT INTO files (id, tenant_id, "meta.data") VALUES (10, :a, '{"size": 1}');
+ALTER TABLE files RENAME "meta.data" TO meta;
+SELECT actual - counted AS drift FROM tenancy.recount_usage('files');
+DELETE FROM files WHERE id = 10;
+ALTER TABLE files ALTER meta TYPE json;
 ALTER TABLE files DROP meta;
 -- rows that were written while nobody looked may hold what is no size: they count 0, and can be deleted
 SET session_replication_role = replica;

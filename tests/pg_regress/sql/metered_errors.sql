@@ -28,6 +28,30 @@ CREATE VIEW refused AS SELECT * FROM (VALUES
     (17, $$SELECT tenancy.unmeter_table('merr.plain')$$)) v (n, command);
 SELECT n, test.attempt(NULL, command) FROM refused ORDER BY n;
 SELECT count(*) FROM tenancy.metered_tables;
+-- unlogged, by itself or below, or observed only: rows would be counted that are not there, or not be counted that are
+CREATE UNLOGGED TABLE volatile (id int, tenant_id uuid);
+CREATE TABLE tree (id int, tenant_id uuid) PARTITION BY LIST (id);
+CREATE UNLOGGED TABLE tree_1 PARTITION OF tree FOR VALUES IN (1);
+CREATE UNLOGGED TABLE tree_2 PARTITION OF tree FOR VALUES IN (2);
+CREATE TABLE seen (id int, tenant_id uuid);
+SELECT tenancy.protect_table(t, resource => 'me_docs') FROM unnest('{volatile,tree}'::regclass[]) t;
+SELECT tenancy.protect_table('seen', resource => 'me_docs', mode => 'observe');
+SELECT test.attempt(NULL, format($$SELECT tenancy.meter_table('merr.%s', rows => 'me.rows')$$, t)) FROM unnest('{volatile,tree,seen}'::text[]) t;
+SELECT test.attempt(NULL, $$SELECT tenancy.protect_table('merr.volatile', resource => 'me_docs', quota => 'me.rows')$$);
+ALTER TABLE volatile SET LOGGED;
+ALTER TABLE tree_1 SET LOGGED;
+ALTER TABLE tree_2 SET LOGGED;
+SELECT tenancy.protect_table('seen', resource => 'me_docs');
+SELECT test.attempt(NULL, format($$SELECT tenancy.meter_table('merr.%s', rows => 'me.rows')$$, t)) FROM unnest('{volatile,tree,seen}'::text[]) t;
+SELECT test.attempt(NULL, $$SELECT tenancy.protect_table('merr.seen', resource => 'me_docs', mode => 'observe')$$);
+SELECT test.attempt(NULL, $$SELECT tenancy.protect_table_sql('merr.seen', resource => 'me_docs', mode => 'observe')$$);
+-- unlogged, and observed, later
+ALTER TABLE volatile SET UNLOGGED;
+ALTER TABLE volatile SET LOGGED;
+CREATE UNLOGGED TABLE tree_3 PARTITION OF tree FOR VALUES IN (3);
+SELECT test.attempt(NULL, $$SELECT tenancy.meter_table('merr.tree', rows => 'me.rows')$$);
+DROP TABLE tree_3;
+SELECT tenancy.unmeter_table(t) FROM unnest('{volatile,tree,seen}'::regclass[]) t;
 -- rows that hold no size
 INSERT INTO tenancy.tenants (id, slug, name) VALUES ('8e000000-0000-0000-0000-00000000000a', 'merr-a', 'A');
 INSERT INTO docs (id, tenant_id, size) VALUES (1, '8e000000-0000-0000-0000-00000000000a', -1);
@@ -54,6 +78,18 @@ SELECT test.attempt(NULL, $$SELECT tenancy.unmeter_table('merr.docs')$$);
 TRUNCATE docs;
 COMMIT;
 SELECT * FROM tenancy.recount_usage('docs');
+-- rows that two tenants at their limit swap are counted one by one where only rows are counted, and together with bytes
+INSERT INTO tenancy.tenants (id, slug, name) VALUES ('8e000000-0000-0000-0000-00000000000b', 'merr-b', 'B');
+INSERT INTO plain VALUES (1, '8e000000-0000-0000-0000-00000000000a'), (2, '8e000000-0000-0000-0000-00000000000b');
+SELECT tenancy.protect_table('plain', resource => 'me_docs', quota => 'me.rows');
+INSERT INTO tenancy.quotas (tenant_id, meter, period, hard) SELECT id, 'me.rows', 'none', 1 FROM tenancy.tenants WHERE slug LIKE 'merr-%';
+SET tenancy.allow_tenant_change = on;
+UPDATE plain p SET tenant_id = o.tenant_id FROM plain o WHERE o.id <> p.id;
+SELECT tenancy.meter_table('plain', rows => 'me.rows', bytes => 'me.bytes');
+UPDATE plain p SET tenant_id = o.tenant_id FROM plain o WHERE o.id <> p.id;
+RESET tenancy.allow_tenant_change;
+SELECT * FROM tenancy.recount_usage('plain');
+SELECT tenancy.unmeter_table('plain');
 -- only administrators, and nobody else reads tables by what they are made of
 SELECT test.attempt('8e000000-0000-0000-0000-0000000000a1', command)
   FROM unnest(ARRAY[$$SELECT tenancy.meter_table('merr.docs', rows => 'me.rows')$$, $$SELECT tenancy.unmeter_table('merr.docs')$$,

@@ -75,8 +75,7 @@ SELECT * FROM tenancy.recount_usage('events');
 TRUNCATE events_1_a;
 TRUNCATE events;
 TABLE used;
--- back again, after its own triggers are gone
-SELECT tenancy.unprotect_table('events_2');
+-- back again
 ALTER TABLE events ATTACH PARTITION events_2 FOR VALUES FROM (20) TO (30);
 INSERT INTO events VALUES (22, :a, 22, 'x');
 INSERT INTO events_2 VALUES (23, :a, 23, 'x');
@@ -130,6 +129,19 @@ TABLE used;
 SELECT * FROM tenancy.recount_usage('notes');
 SELECT table_id, root_id, meter FROM tenancy.metered_tables WHERE meter LIKE 'mp.%' ORDER BY table_id::text COLLATE "C";
 SELECT tenancy.meter_table('notes', rows => 'mp.rows') AS "nothing to do";
+-- below what is not metered, and below two that are: told, and counted once
+CREATE TABLE base (id int, tenant_id uuid, body text);
+SELECT tenancy.protect_table('base', resource => 'mp_events');
+ALTER TABLE notes INHERIT base;
+ALTER TABLE notes NO INHERIT base;
+SELECT tenancy.meter_table('base', rows => 'mp.other');
+ALTER TABLE notes_child INHERIT base;
+ALTER TABLE notes_child ADD COLUMN another text;
+SELECT table_id, root_id, meter FROM tenancy.metered_tables WHERE table_id IN ('base'::regclass, 'notes_child'::regclass) ORDER BY 1;
+SELECT test.attempt(NULL, $$SELECT tenancy.meter_table('mparts.base', rows => 'mp.bytes')$$);
+ALTER TABLE notes_child NO INHERIT base;
+SELECT * FROM tenancy.recount_usage('notes');
+DROP TABLE base;
 -- what is below, and what has no rows of its own, is named by its root
 SELECT test.attempt(NULL, $$SELECT tenancy.meter_table('mparts.notes_child', rows => 'mp.rows')$$);
 SELECT test.attempt(NULL, $$SELECT tenancy.unmeter_table('mparts.notes_child')$$);

@@ -31,10 +31,16 @@ SELECT c.command, pg_temp.att(0, 'SELECT tenancy.' || c.command) FROM (VALUES
     (15, $$alter_meter('mt.none', 'x')$$), (16, $$alter_meter(NULL)$$), (17, $$alter_meter('mt.calls', period => 'week')$$), (18, $$drop_meter('mt.none')$$), (19, $$drop_meter(NULL)$$),
     (20, $$prune_usage(NULL)$$), (21, $$prune_usage('infinity')$$), (22, $$prune_usage('-infinity')$$), (23, $$prune_usage(now() + interval '1 minute')$$)) c (i, command) ORDER BY c.i;
 
--- Description and period change; the period while there is no history, by plain DML too. Name and kind stay.
+-- Description and period change; the period while there is no history, by plain DML too, and at READ COMMITTED. Name and kind stay.
 SELECT tenancy.alter_meter('mt.calls') AS nothing, tenancy.alter_meter('mt.calls', 'Calls of the API') AS same, tenancy.alter_meter('mt.calls', 'Calls', 'hour') AS changed, tenancy.alter_meter('mt.calls', '') AS emptied;
 INSERT INTO tenancy.usage VALUES (:a, 'mt.calls', 1, '2026-01-05 10:00 UTC', 3, 4, 5, 60);
-SELECT tenancy.alter_meter('mt.calls', period => 'day') AS slots_alone_do_not_matter;
+-- What stands in a slot is history as well.
+SELECT pg_temp.att(0, $$SELECT tenancy.alter_meter('mt.calls', period => 'day')$$), pg_temp.att(1, $$UPDATE tenancy.meters SET period = 'month' WHERE name = 'mt.calls'$$);
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT pg_temp.att(0, $$SELECT tenancy.alter_meter('mt.rows', period => 'day')$$), pg_temp.att(0, $$SELECT tenancy.alter_meter('mt.rows', 'Rows')$$) AS only_described;
+COMMIT;
+SELECT pg_temp.att(1, $$SELECT tenancy.prune_usage('2026-01-06 UTC')$$) AS pruned, pg_temp.att(1, $$SELECT tenancy.alter_meter('mt.calls', period => 'day')$$) AS changed;
+SELECT hour_amount, day_amount, month_amount, total FROM tenancy.usage WHERE meter = 'mt.calls';
 INSERT INTO tenancy.usage_periods (tenant_id, meter, period_start, amount) VALUES (:a, 'mt.calls', '2026-01-03 UTC', 20), (:a, 'mt.calls', '2026-01-04 UTC', 30);
 SELECT pg_temp.att(0, $$SELECT tenancy.alter_meter('mt.calls', period => 'month')$$), pg_temp.att(1, $$UPDATE tenancy.meters SET period = 'month' WHERE name = 'mt.calls'$$),
        pg_temp.att(0, $$UPDATE tenancy.meters SET kind = 'gauge' WHERE name = 'mt.calls'$$), pg_temp.att(0, $$UPDATE tenancy.meters SET name = 'mt.new' WHERE name = 'mt.calls'$$), pg_temp.att(1, $$SELECT tenancy.alter_meter('mt.calls', 'With history')$$);

@@ -264,8 +264,16 @@ SELECT count(*) AS left_behind FROM pg_trigger WHERE tgname LIKE '~pg%';
 INSERT INTO host.users (id) VALUES ('5e000000-0000-0000-0000-0000000000b1');
 DELETE FROM host.users;
 ROLLBACK;
-RESET client_min_messages;
+-- Only its own triggers go: those that protect and count other tables stay.
+CREATE TABLE host.docs (tenant_id uuid);
+INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('ua.rows', 'rows', 'gauge', 'none');
+SELECT tenancy.protect_table('host.docs', resource => 'ua_docs', quota => 'ua.rows');
 SELECT tenancy.detach_users();
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'host.docs'::regclass AND NOT tgisinternal ORDER BY 1;
+DROP TABLE host.docs;
+DELETE FROM tenancy.meters WHERE name = 'ua.rows';
+DELETE FROM tenancy.permissions WHERE name LIKE 'ua_docs.%';
+RESET client_min_messages;
 -- Left as found, for the files after this one.
 SELECT tenancy.drop_tenant('7e000000-0000-0000-0000-0000000000a1'), tenancy.disable_role('attach_service');
 SET client_min_messages = warning;
