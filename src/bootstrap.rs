@@ -106,7 +106,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/protect_backfill.sql",
     name = "protect_backfill",
-    requires = ["protect_check"]
+    requires = [api::rights::change_as_owner, "protect_check"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_structure.sql",
@@ -275,6 +275,7 @@ extension_sql_file!(
         api::projection::projected_claims,
         api::rights::read_as_role,
         api::rights::execute_as_owner,
+        api::rights::change_as_owner,
         api::rights::read_as_owner,
         api::requests::count_request,
         api::requests::usage_shared_stats,

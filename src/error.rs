@@ -82,6 +82,8 @@ pub enum Error {
     CountedGauge(String),
     #[error("size in column \"{column}\" of table \"{table}\" {}", reason.what())]
     BadSize { table: String, column: String, reason: BadSize },
+    #[error("a row of table \"{0}\" cannot move to another tenant")]
+    ImmutableTenant(String),
     #[error("{0}")]
     Spi(#[from] pgrx::spi::SpiError),
 }
@@ -95,7 +97,13 @@ impl Error {
 
     /// Raises when the present call returns, with the name of the constraint that it is about.
     pub fn raise_about(self, constraint: &'static CStr) {
-        report::prepare(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, &ErrorReport::from(self), constraint);
+        report::prepare(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, &ErrorReport::from(self), constraint, None);
+    }
+
+    /// The same of a constraint of a host's table, which schema and name tell.
+    pub fn raise_about_table(self, constraint: &'static CStr, schema: &CStr, table: &CStr) {
+        let (code, report) = (PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, ErrorReport::from(self));
+        report::prepare(code, &report, constraint, Some((schema, table)));
     }
 
     /// Tells the client what is nobody's fault.
@@ -239,6 +247,11 @@ impl From<Error> for ErrorReport {
                     "It must be a whole number of bytes, 0 or more.",
                 )
             }
+            ImmutableTenant(_) => (
+                PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+                "",
+                "An administrator may after SET LOCAL tenancy.allow_tenant_change = on.",
+            ),
             Spi(_) => (PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "", ""),
             NotATrigger(_) | OtherTrigger(..) => {
                 (PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "", "")

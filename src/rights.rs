@@ -1,19 +1,21 @@
 //! Executing SQL on a host's tables with no more rights than their owners', or a database role's, have: what their indexes,
 //! triggers and policies compute must not run with ours, nor change the settings that our code goes on under.
 
+use crate::cache;
 use crate::error::Error;
-use crate::pg::role::Acting;
+use crate::pg::role::{self, Acting};
 use crate::rbac::Id;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 use pgrx::spi::{Result as SpiResult, Spi};
+use std::cell::Cell;
 use std::ffi::CString;
 
 /// The first column of what a query gives; no rows if the table is gone.
 pub fn read_as_owner(table: Oid, query: &str) -> SpiResult<Vec<Option<String>>> {
     Spi::connect(|client| {
-        let Some(_owner) = Acting::reading_as_owner_of(table) else { return Ok(Vec::new()) };
+        let Some(_owner) = Acting::confined_as_owner_of(table) else { return Ok(Vec::new()) };
         client.select(query, None, &[])?.map(|row| row.get::<String>(1)).collect()
     })
 }
@@ -33,6 +35,44 @@ pub fn execute_as_owner(table: Oid, statement: &str) -> SpiResult<()> {
         let Some(_owner) = Acting::as_owner_of(table) else { return Ok(()) };
         client.update(statement, None, &[]).map(|_| ())
     })
+}
+
+thread_local! {
+    /// The owner of the tables whose rows an administrator is having changed.
+    static CHANGED_FOR_ADMINISTRATOR: Cell<Oid> = const { Cell::new(Oid::INVALID) };
+}
+
+/// Until it is dropped, however that comes.
+struct Changing(Oid);
+
+impl Changing {
+    fn rows_of(owner: Oid) -> Self {
+        Self(CHANGED_FOR_ADMINISTRATOR.replace(owner))
+    }
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        CHANGED_FOR_ADMINISTRATOR.set(self.0);
+    }
+}
+
+/// A statement that changes rows, by somebody who may act as the table's owner: how many it changed. `None` if he is no
+/// member of that role, or the table is gone.
+pub fn change_as_owner(table: Oid, statement: &str) -> SpiResult<Option<usize>> {
+    let Some(owner) = role::owner_of(table).filter(|owner| role::is_member(*owner)) else { return Ok(None) };
+    let administers = role::is_administrator(role::current(), cache::schema_owner);
+    Spi::connect_mut(|client| {
+        let Some(_owner) = Acting::confined_as_owner_of(table) else { return Ok(None) };
+        let _changing = administers.then(|| Changing::rows_of(owner));
+        client.update(statement, None, &[]).map(|rows| Some(rows.len()))
+    })
+}
+
+/// Whether an administrator is having the rows of this table changed, by `change_as_owner`, and this is its owner at it.
+pub fn is_changed_for_administrator(table: Oid) -> bool {
+    let owner = CHANGED_FOR_ADMINISTRATOR.get();
+    owner != Oid::INVALID && role::current() == owner && role::owner_of(table) == Some(owner)
 }
 
 /// What a parameter of a statement stands for.

@@ -9,7 +9,10 @@ CREATE FUNCTION tenancy.preview_condition(relation regclass, db_role name, optio
     WITH bound AS (
         SELECT NOT (r.rolsuper OR r.rolbypassrls)
                AND CASE WHEN options IS NULL THEN c.relrowsecurity AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE'))
-                        ELSE (options ->> 'force')::boolean OR NOT pg_has_role(r.oid, c.relowner, 'USAGE') END AS yes
+                        -- FORCE that somebody else set stays (see protect_access).
+                        ELSE (options ->> 'force')::boolean OR NOT pg_has_role(r.oid, c.relowner, 'USAGE')
+                             OR c.relforcerowsecurity AND NOT EXISTS (SELECT FROM tenancy.protected_tables p
+                                                                       WHERE p.table_id = relation AND p.undo ? 'forced') END AS yes
           FROM pg_class c, pg_roles r WHERE c.oid = relation AND r.rolname = db_role
     ), policies (permissive, condition) AS (
         SELECT p.polpermissive, pg_get_expr(p.polqual, p.polrelid)
@@ -54,23 +57,40 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.preview_options(regclass, text, name, name, text, name[], text, boolean, boolean, text) IS 'Administrators only: the options to preview: those given, else those the table is protected or observed with, else the defaults of protect_table';
 
+-- What stands for the table in a condition: its rows whatever policies are in force, under its name, with the caller's
+-- rights. A view's row is of another type than the table's, so where a policy hands a row on, rows of the type are made.
+CREATE FUNCTION tenancy.preview_source("table" regclass, stem text) RETURNS TABLE (view text, source text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT format('CREATE TEMPORARY VIEW %I AS SELECT "~row".tableoid, "~row".ctid, "~row".xmin, "~row".xmax, "~row".cmin, "~row".cmax,'
+                  ' "~row"%s FROM %s AS "~row"', stem, CASE WHEN w.hands_on THEN '' ELSE '.*' END, "table"),
+           format(CASE WHEN w.hands_on THEN 'pg_temp.%1$I AS "~preview", unnest(ARRAY["~preview"."~row"]) AS %2$I'
+                       ELSE 'pg_temp.%1$I AS %2$I' END, stem, c.relname)
+      FROM pg_class c,
+           LATERAL (SELECT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polqual::text LIKE '%:varattno 0 %')) w (hands_on)
+     WHERE c.oid = "table";
+    END;
+COMMENT ON FUNCTION tenancy.preview_source(regclass, text) IS 'Administrators only: the view over all rows of a table, and what a condition on these selects from';
+
 CREATE FUNCTION tenancy.preview_rows("table" regclass, user_id uuid, tenant uuid, db_role name, options jsonb, claims jsonb, path text)
     RETURNS TABLE (command text, rows_before bigint, rows_after bigint)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
     as_role name := coalesce(db_role, (SELECT r::text FROM tenancy.application_roles() r
                                         ORDER BY r::text <> 'authenticated', r::text COLLATE "C" LIMIT 1));
-    number integer := 0;
+    stem text := 'tenancy_preview';
+    preview record;
+    policy record;
     condition text;
     select_before text; select_after text;
     may record;
-    n1 bigint; n2 bigint; n3 bigint; n4 bigint; n5 bigint; n6 bigint;
+    counts bigint[] := '{}';
+    queries text[];
 BEGIN
     IF as_role IS NULL OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = as_role) THEN
         RAISE EXCEPTION 'no database role to preview for' USING ERRCODE = '42704',
             HINT = 'Pass db_role => ''...'', or enable one with tenancy.enable_role().';
     END IF;
-    PERFORM set_config('row_security', 'on', true);
     IF row_security_active("table") THEN
         RAISE EXCEPTION 'permission denied: policies of table % bind you, so you cannot see what they hide', "table" USING
             ERRCODE = '42501', HINT = 'Call it as a superuser, or a role with BYPASSRLS.';
@@ -81,11 +101,28 @@ BEGIN
     IF NOT (may."select" AND may."update" AND may."delete") THEN
         RAISE NOTICE 'table %: role % has not all of SELECT, UPDATE and DELETE, and reaches no rows by what it has not', "table", as_role;
     END IF;
+    -- The caller may have temporary relations of such names.
+    WHILE EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = pg_my_temp_schema() AND starts_with(c.relname, stem)) LOOP
+        stem := stem || '_';
+    END LOOP;
     BEGIN
-        EXECUTE format('CREATE TEMPORARY VIEW tenancy_preview AS SELECT r.tableoid, r.* FROM %s r', "table");
-        EXECUTE format('GRANT SELECT ON pg_temp.tenancy_preview TO %I', as_role);
+        SELECT s.* INTO preview FROM tenancy.preview_source("table", stem) s;
+        EXECUTE preview.view;
+        EXECUTE format('GRANT SELECT ON pg_temp.%I TO %I', stem, as_role);
+        FOR policy IN SELECT p.polname AS name, pg_get_expr(p.polqual, p.polrelid) AS condition FROM pg_policy p
+                       WHERE p.polrelid = "table" AND p.polqual IS NOT NULL ORDER BY p.polname LOOP
+            BEGIN
+                EXECUTE format('CREATE OR REPLACE TEMPORARY VIEW %I AS SELECT 1 AS one FROM %s WHERE %s',
+                               stem || '_policy', preview.source, policy.condition);
+            EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
+                RAISE EXCEPTION 'policy "%" of table % cannot be previewed', policy.name, "table" USING ERRCODE = '0A000', DETAIL = SQLERRM,
+                    HINT = 'A view stands for the table. If a policy names the whole row, name system columns outside subqueries and without the table.';
+            END;
+        END LOOP;
         select_before := tenancy.preview_condition("table", as_role, NULL, 'r');
         select_after := tenancy.preview_condition("table", as_role, options, 'r');
+        queries := ARRAY[CASE WHEN may."select" THEN format('SELECT pg_catalog.count(*)::pg_catalog.text FROM %s', "table")
+                              ELSE 'SELECT ''0''::pg_catalog.text' END];
         FOREACH condition IN ARRAY ARRAY[
             CASE WHEN may."select" THEN coalesce(select_after, 'true') ELSE 'false' END,
             CASE WHEN may."select" AND may."update" THEN concat_ws(' AND ', select_before, tenancy.preview_condition("table", as_role, NULL, 'w'), 'true') ELSE 'false' END,
@@ -93,12 +130,11 @@ BEGIN
             CASE WHEN may."select" AND may."delete" THEN concat_ws(' AND ', select_before, tenancy.preview_condition("table", as_role, NULL, 'd'), 'true') ELSE 'false' END,
             CASE WHEN may."select" AND may."delete" THEN concat_ws(' AND ', select_after, tenancy.preview_condition("table", as_role, options, 'd'), 'true') ELSE 'false' END
         ] LOOP
-            number := number + 1;
-            EXECUTE format('CREATE TEMPORARY VIEW %I WITH (security_invoker = true) AS SELECT 1 AS one FROM pg_temp.tenancy_preview AS %I WHERE %s',
-                           'tenancy_preview_' || number, (SELECT c.relname FROM pg_class c WHERE c.oid = "table"), condition);
-            EXECUTE format('GRANT SELECT ON pg_temp.%I TO %I', 'tenancy_preview_' || number, as_role);
+            EXECUTE format('CREATE TEMPORARY VIEW %I WITH (security_invoker = true) AS SELECT 1 AS one FROM %s WHERE %s',
+                           stem || '_' || cardinality(queries), preview.source, condition);
+            EXECUTE format('GRANT SELECT ON pg_temp.%I TO %I', stem || '_' || cardinality(queries), as_role);
+            queries := queries || format('SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.%I', stem || '_' || cardinality(queries));
         END LOOP;
-        condition := CASE WHEN may."select" THEN format('SELECT pg_catalog.count(*)::pg_catalog.text FROM %s', "table") ELSE 'SELECT ''0''::pg_catalog.text' END;
         -- Policies are the table owner's code: after SET ROLE it could set the role back, so that is not how the role is taken.
         PERFORM tenancy.act_as(user_id, tenant, current_user, claims || jsonb_build_object('role', as_role));
         IF NOT pg_has_role(as_role, 'MEMBER') THEN
@@ -107,16 +143,13 @@ BEGIN
         END IF;
         -- Functions that policies call may count on the caller's search_path, so from here on nothing may count on ours.
         PERFORM set_config('search_path', path, true);
-        n1 := (tenancy.read_as_role(as_role, condition))[1];
-        n2 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_1'))[1];
-        n3 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_2'))[1];
-        n4 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_3'))[1];
-        n5 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_4'))[1];
-        n6 := (tenancy.read_as_role(as_role, 'SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_temp.tenancy_preview_5'))[1];
+        FOR n IN 1..6 LOOP
+            counts[n] := (tenancy.read_as_role(as_role, queries[n]))[1];
+        END LOOP;
         -- Takes it all back: identity, role, path and views.
         RAISE EXCEPTION USING ERRCODE = 'TN000';
     EXCEPTION WHEN SQLSTATE 'TN000' THEN
-        RETURN QUERY VALUES ('SELECT', n1, n2), ('UPDATE', n3, n4), ('DELETE', n5, n6);
+        RETURN QUERY VALUES ('SELECT', counts[1], counts[2]), ('UPDATE', counts[3], counts[4]), ('DELETE', counts[5], counts[6]);
     END;
 END
 $$;

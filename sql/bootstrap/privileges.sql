@@ -15,7 +15,7 @@ BEGIN
     FOR g IN SELECT DISTINCT p.oid::regprocedure AS name, a.grantee
                FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
               WHERE p.pronamespace = 'tenancy'::regnamespace AND a.grantee <> p.proowner LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', g.name,
+        EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %s', g.name,
                        CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END);
     END LOOP;
     FOR g IN SELECT DISTINCT c.oid::regclass AS name, a.grantee

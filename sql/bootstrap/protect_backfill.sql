@@ -166,3 +166,89 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.check_rows(regclass, jsonb, text) IS 'Administrators only: 55000 for unknown permissive policies or rows of unknown tenants; 22023 for rows that are left without a tenant';
+
+-- Writing rows runs what the table's owner made of triggers, constraints and indexes. He may have the caller's rights only
+-- if that gives him none.
+CREATE FUNCTION tenancy.is_trusted_owner(relation regclass) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT r.rolsuper OR r.rolname = current_user FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = relation);
+COMMENT ON FUNCTION tenancy.is_trusted_owner(regclass) IS 'Administrators only: whether the owner of a table is a superuser or the current user';
+
+-- What is deferred would run at commit, as whoever commits: so nothing is, and what was deferred before is the caller's still.
+CREATE FUNCTION tenancy.change_rows(relation regclass, statement text) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    changed bigint;
+BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE;
+    changed := tenancy.change_as_owner(relation, statement);
+    IF changed IS NULL THEN
+        RAISE EXCEPTION 'permission denied to write as the owner of table %', relation USING ERRCODE = '42501',
+            HINT = 'You must be a member of that role.';
+    END IF;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION tenancy.change_rows(regclass, text) IS 'Administrators only: executes a statement that changes rows of a table with the rights of its owner; how many it changed. Errors: 42501 no member of that role, or what the owner may not; a trigger that his code defers';
+
+-- The expression is the caller's and reads what he may read, so it is evaluated before anything of an owner's runs. Partitions
+-- and children of other owners are written to one by one; a row that would have to move to another partition is an error then.
+CREATE PROCEDURE tenancy.fill_tenants(root regclass, tenant_column text, expression text, shared boolean)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET tenancy.allow_tenant_change = on AS $$
+DECLARE
+    owners oid[] := ARRAY(SELECT DISTINCT c.relowner FROM tenancy.covered_relations(root) r JOIN pg_class c ON c.oid = r.relation);
+    target record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM tenancy.covered_relations(root) r WHERE NOT tenancy.is_trusted_owner(r.relation)) THEN
+        EXECUTE format('UPDATE %1$s SET %2$I = %3$s WHERE %2$I IS NULL', root, tenant_column, expression)
+                || CASE WHEN shared THEN format(' AND %s IS NOT NULL', expression) ELSE '' END;
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE TEMPORARY TABLE "~pg_tenancy_fill" AS SELECT tableoid AS relation, ctid AS place, %s AS tenant FROM %s WHERE %I IS NULL',
+                   expression, root, tenant_column);
+    ANALYZE pg_temp."~pg_tenancy_fill";
+    EXECUTE format('GRANT SELECT ON pg_temp."~pg_tenancy_fill" TO %s',
+                   (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r WHERE r.oid = ANY (owners)));
+    FOR target IN
+        SELECT root AS relation, '' AS only WHERE cardinality(owners) = 1
+        UNION ALL
+        SELECT r.relation, 'ONLY ' FROM tenancy.covered_relations(root) r JOIN pg_class c ON c.oid = r.relation
+         WHERE cardinality(owners) > 1 AND c.relkind = 'r'
+    LOOP
+        PERFORM tenancy.change_rows(target.relation, format(
+            'UPDATE %s%s AS r SET %I = f.tenant FROM pg_temp."~pg_tenancy_fill" AS f'
+            ' WHERE r.tableoid = f.relation AND r.ctid = f.place AND f.tenant IS NOT NULL', target.only, target.relation, tenant_column));
+    END LOOP;
+    DROP TABLE pg_temp."~pg_tenancy_fill";
+END
+$$;
+COMMENT ON PROCEDURE tenancy.fill_tenants(regclass, text, text, boolean) IS 'Administrators only: gives the rows of a table and all below it that have no tenant what the expression says, with the rights of their owners. It must be locked. Errors: as of the UPDATE';
+
+-- The same for some pages of one relation, whose rows others write meanwhile; what they hold is left out.
+CREATE FUNCTION tenancy.fill_pages(relation regclass, tenant_column text, expression text, table_name text, first bigint, beyond bigint) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    pages text := format('BETWEEN ''(%s,0)'' AND ''(%s,65535)''', first, beyond - 1);
+    free_rows text := format('FROM ONLY %1$s AS %2$I WHERE %2$I.ctid %3$s AND %2$I.%4$I IS NULL AND (%5$s) IS NOT NULL FOR UPDATE SKIP LOCKED',
+                             relation, table_name, pages, tenant_column, expression);
+    filled bigint;
+    places text;
+    tenants text;
+BEGIN
+    IF tenancy.is_trusted_owner(relation) THEN
+        EXECUTE format('UPDATE ONLY %1$s AS %2$I SET %3$I = (%4$s) WHERE %2$I.ctid = ANY (ARRAY(SELECT %2$I.ctid %5$s))',
+                       relation, table_name, tenant_column, expression, free_rows);
+        GET DIAGNOSTICS filled = ROW_COUNT;
+        RETURN filled;
+    END IF;
+    EXECUTE format('SELECT array_agg(f.place), array_agg(f.tenant::text) FROM (SELECT %I.ctid AS place, (%s) AS tenant %s) f',
+                   table_name, expression, free_rows) INTO places, tenants;
+    IF places IS NULL THEN
+        RETURN 0;
+    END IF;
+    RETURN tenancy.change_rows(relation, format(
+        'UPDATE ONLY %s AS r SET %I = f.tenant::%s FROM unnest(%L::tid[], %L::text[]) AS f (place, tenant) WHERE r.ctid = f.place AND r.ctid %s',
+        relation, tenant_column, tenancy.column_type(relation, tenant_column), places, tenants, pages));
+END
+$$;
+COMMENT ON FUNCTION tenancy.fill_pages(regclass, text, text, text, bigint, bigint) IS 'Administrators only: as fill_tenants, for those rows on some pages of one relation that nobody else has locked; how many. table_name is what the expression calls the relation';

@@ -107,34 +107,81 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.referenced_key(regclass, text, text, regclass, text) IS 'Administrators only: the column of the other table that a column refers to, by a foreign key or else the only key of its type, and the operator that compares them. Errors: 22023 none, several, or a composite one';
 
+-- From a table on, what each takes its tenant from; path is how it was reached. It ends at root.
+CREATE FUNCTION tenancy.reference_line(root regclass, parent regclass) RETURNS TABLE (relation regclass, path regclass[])
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    WITH RECURSIVE line (id, path) AS (
+        SELECT coalesce((SELECT p.root_id FROM tenancy.protected_tables p WHERE p.table_id = parent), parent), ARRAY[parent]
+        UNION ALL
+        SELECT q.root_id, l.path || q.table_id
+          FROM line l
+          JOIN tenancy.protected_tables p ON p.table_id = l.id
+          JOIN tenancy.protected_tables q ON q.table_id = to_regclass(p.options #>> '{backfill_from,table}')
+         WHERE l.id <> root AND q.table_id <> ALL (l.path)
+    )
+    SELECT l.id, l.path FROM line l;
+    END;
+COMMENT ON FUNCTION tenancy.reference_line(regclass, regclass) IS 'Administrators only: a table, and those it takes its tenant from through others';
+
+CREATE FUNCTION tenancy.check_no_cycle(root regclass, parent regclass) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    line text;
+BEGIN
+    SELECT array_to_string(l.path::text[], ', which takes it from ') INTO line FROM tenancy.reference_line(root, parent) l
+     WHERE l.relation = root OR EXISTS (SELECT FROM tenancy.covered_relations(root) c WHERE c.relation = l.relation) LIMIT 1;
+    IF line IS NOT NULL THEN
+        RAISE EXCEPTION 'backfill_from would be a cycle' USING ERRCODE = '22023',
+            DETAIL = format('Table %s would take its tenant from %s.', root, line);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_no_cycle(regclass, regclass) IS 'Administrators only: 22023 if a table would take its tenant from itself, through the other';
+
+CREATE FUNCTION tenancy.lock_references() RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN pg_advisory_xact_lock(hashtextextended('tenancy.backfill_from', 0));
+COMMENT ON FUNCTION tenancy.lock_references() IS 'Administrators only: waits for other transactions that decide what a table takes its tenant from';
+
+-- Two sessions, or two scripts made before either ran, could close a cycle between them: one at a time, and each sees what the
+-- last committed, or is refused (40001) if its snapshot is older.
+CREATE FUNCTION tenancy.guard_cycle() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    parent regclass := to_regclass(NEW.options #>> '{backfill_from,table}');
+BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.options -> 'backfill_from' = NEW.options -> 'backfill_from' THEN
+        RETURN NEW;
+    END IF;
+    PERFORM tenancy.lock_references();
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        PERFORM FROM tenancy.protected_tables p
+          WHERE p.table_id IN (SELECT l.relation FROM tenancy.reference_line(NEW.table_id, parent) l) FOR SHARE;
+    END IF;
+    PERFORM tenancy.check_no_cycle(NEW.table_id, parent);
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION tenancy.guard_cycle() IS 'Trigger function: no table takes its tenant from itself, through others';
+CREATE TRIGGER guard_cycle BEFORE INSERT OR UPDATE OF options ON tenancy.protected_tables
+    FOR EACH ROW WHEN (NEW.table_id = NEW.root_id AND NEW.options ->> 'backfill_from' IS NOT NULL)
+    EXECUTE FUNCTION tenancy.guard_cycle();
+COMMENT ON TRIGGER guard_cycle ON tenancy.protected_tables IS 'No table takes its tenant from itself, through others';
+
 -- As the options keep it: {"table", "column"}; and the type of the other table's tenant column.
 CREATE FUNCTION tenancy.check_reference("table" regclass, tenant_column text, backfill_from text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     named record;
     parent_options jsonb;
-    line text;
 BEGIN
     SELECT r.* INTO named FROM tenancy.parse_reference("table", backfill_from) r;
     IF named.reference = tenant_column THEN
         RAISE EXCEPTION 'column "%" of table % is the tenant column', named.reference, "table" USING ERRCODE = '22023',
             HINT = 'backfill_from names another column, one that refers to the row the tenant is taken from.';
     END IF;
-    WITH RECURSIVE line (id, path) AS (
-        SELECT coalesce((SELECT p.root_id FROM tenancy.protected_tables p WHERE p.table_id = named.parent), named.parent), ARRAY[named.parent]
-        UNION ALL
-        SELECT q.root_id, l.path || q.table_id
-          FROM line l
-          JOIN tenancy.protected_tables p ON p.table_id = l.id
-          JOIN tenancy.protected_tables q ON q.table_id = to_regclass(p.options #>> '{backfill_from,table}')
-         WHERE l.id <> "table" AND q.table_id <> ALL (l.path)
-    )
-    SELECT array_to_string(l.path::text[], ', which takes it from ') INTO line FROM line l
-     WHERE l.id = "table" OR EXISTS (SELECT FROM tenancy.covered_relations("table") c WHERE c.relation = l.id) LIMIT 1;
-    IF line IS NOT NULL THEN
-        RAISE EXCEPTION 'backfill_from would be a cycle' USING ERRCODE = '22023',
-            DETAIL = format('Table %s would take its tenant from %s.', "table", line);
-    END IF;
+    PERFORM tenancy.check_no_cycle("table", named.parent);
     SELECT p.options INTO parent_options FROM tenancy.protected_tables p WHERE p.table_id = named.parent;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'table % is not protected, so its rows have no tenant to take', named.parent USING ERRCODE = '55000',

@@ -102,8 +102,7 @@ BEGIN
         WHILE page <= pages LOOP
 %4$s
             began := clock_timestamp();
-            EXECUTE %2$L USING format('(%%s,0)', page)::tid, format('(%%s,0)', page + size)::tid;
-            GET DIAGNOSTICS filled = ROW_COUNT;
+            filled := tenancy.fill_pages(%1$L, %2$L, %6$L, %7$L, page, page + size);
             COMMIT;
             in_turn := in_turn + filled;
             page := page + size;
@@ -121,13 +120,10 @@ BEGIN
         END IF;
         PERFORM pg_catalog.pg_sleep(1);
     END LOOP;
-END$block$, relation,
-        format('UPDATE ONLY %1$s AS %4$I SET %2$I = (%3$s) WHERE %4$I.ctid = ANY (ARRAY(SELECT %4$I.ctid FROM ONLY %1$s AS %4$I'
-               ' WHERE %4$I.ctid >= $1 AND %4$I.ctid < $2 AND %4$I.%2$I IS NULL AND (%3$s) IS NOT NULL FOR UPDATE SKIP LOCKED))',
-               relation, tenant_column, expression, table_name),
+END$block$, relation, tenant_column,
         format('SELECT EXISTS (SELECT FROM ONLY %1$s AS %4$I WHERE %4$I.%2$I IS NULL AND (%3$s) IS NOT NULL)', relation, tenant_column, expression,
                table_name),
-        tenancy.staged_settings('            '), tenancy.staged_settings('        ')));
+        tenancy.staged_settings('            '), tenancy.staged_settings('        '), expression, table_name));
 COMMENT ON FUNCTION tenancy.staged_fill(regclass, text, text, text) IS 'Administrators only: the statement that gives the rows of one relation their tenant in batches';
 
 -- An index that CREATE INDEX ON a partitioned table adopts instead of building another.

@@ -3,16 +3,7 @@
 -- order of their phases), and what unprotect_table must know of it. Nothing is a step that is done already.
 
 CREATE FUNCTION tenancy.keep_tenant() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF current_setting('tenancy.allow_tenant_change')::boolean AND tenancy.is_administrator() THEN
-        RETURN NEW;
-    END IF;
-    RAISE EXCEPTION 'a row of table "%" cannot move to another tenant', TG_TABLE_NAME USING
-        ERRCODE = '23514', CONSTRAINT = 'immutable_tenant', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,
-        HINT = 'An administrator may after SET LOCAL tenancy.allow_tenant_change = on.';
-END
-$$;
+    LANGUAGE c AS 'MODULE_PATHNAME', 'tenancy_keep_tenant';
 COMMENT ON FUNCTION tenancy.keep_tenant() IS 'Trigger function: on protected tables, refuses to change the tenant of a row';
 
 CREATE FUNCTION tenancy.trigger_names() RETURNS text[]
@@ -94,8 +85,7 @@ BEGIN
             || coalesce(' DEFAULT ' || substring(backfill FROM tenancy.constant_pattern()), ''), '{"column": true}'::jsonb;
     END IF;
     IF place = 'root' AND backfill IS NOT NULL AND NOT (missing AND backfill ~ tenancy.constant_pattern()) THEN
-        RETURN QUERY SELECT 50, format('UPDATE %1$s SET %2$I = %3$s WHERE %2$I IS NULL', relation, tenant_column, backfill)
-                                || CASE WHEN shared THEN format(' AND %s IS NOT NULL', backfill) ELSE '' END, NULL::jsonb;
+        RETURN QUERY SELECT 50, format('CALL tenancy.fill_tenants(%L, %L, %L, %L)', relation, tenant_column, backfill, shared), NULL::jsonb;
     END IF;
 
     IF old.options ->> 'tenant_column' <> tenant_column AND old.undo ? 'default'

@@ -165,6 +165,10 @@ DECLARE
     metering text;
 BEGIN
     PERFORM tenancy.check_protectable("table");
+    -- Before locks on tables, or two calls about the same ones would wait for each other.
+    IF backfill_from IS NOT NULL THEN
+        PERFORM tenancy.lock_references();
+    END IF;
     -- One call at a time; what a reader or writer does waits only if there is something to do.
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', "table");
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,

@@ -18,6 +18,15 @@ fn read_as_role(db_role: &str, query: &str) -> Option<Vec<Option<String>>> {
     rights::read_as_role(db_role, query).unwrap_or_else(|error| Error::Spi(error).raise())
 }
 
+/// A statement that changes rows of the host's table, with the rights of the table's owner, who gets none of the caller's by
+/// his triggers, and nothing of whose is left to run later. How many rows it changed.
+#[pg_extern]
+fn change_as_owner(relation: pg_sys::Oid, statement: &str) -> Option<i64> {
+    let changed =
+        rights::change_as_owner(relation, statement).unwrap_or_else(|error| Error::Spi(error).raise());
+    changed.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
+}
+
 /// A statement on the host's table, with the rights of the table's owner.
 #[pg_extern]
 fn execute_as_owner(relation: pg_sys::Oid, statement: &str) {

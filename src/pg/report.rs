@@ -26,7 +26,12 @@ fn copied(text: Option<&str>) -> *mut c_char {
 }
 
 /// The error to raise when the present call of a function returns, with the name of the constraint that it is about.
-pub fn prepare(code: PgSqlErrorCode, report: &ErrorReport, constraint: &'static CStr) {
+pub fn prepare(
+    code: PgSqlErrorCode,
+    report: &ErrorReport,
+    constraint: &'static CStr,
+    table: Option<(&CStr, &CStr)>,
+) {
     // SAFETY: palloc0 gives that much or raises; all members of a zeroed ErrorData are absent.
     unsafe {
         let data = pg_sys::palloc0(size_of::<pg_sys::ErrorData>()).cast::<pg_sys::ErrorData>();
@@ -35,7 +40,13 @@ pub fn prepare(code: PgSqlErrorCode, report: &ErrorReport, constraint: &'static 
         (*data).message = copied(Some(report.message()));
         (*data).detail = copied(report.detail());
         (*data).hint = copied(report.hint());
-        (*data).schema_name = c"tenancy".as_ptr().cast_mut();
+        (*data).schema_name = match table {
+            Some((schema, table)) => {
+                (*data).table_name = pg_sys::pstrdup(table.as_ptr());
+                pg_sys::pstrdup(schema.as_ptr())
+            }
+            None => c"tenancy".as_ptr().cast_mut(),
+        };
         (*data).constraint_name = constraint.as_ptr().cast_mut();
         WAITING.set(data);
     }

@@ -70,6 +70,12 @@ pub fn owner_of(relation: Oid) -> Option<Oid> {
     }
 }
 
+/// Whether the current user may act as that role, as by SET ROLE.
+pub fn is_member(role: Oid) -> bool {
+    // SAFETY: syscache lookups by role id; for a role that is gone it is false.
+    unsafe { pg_sys::is_member_of_role(current(), role) }
+}
+
 /// Until it is dropped, this process acts as another role: what it executes, and the triggers that fires, have that role's
 /// rights. Settings that are changed meanwhile are put back, or the code that goes on would run under a search_path of that
 /// role's choice.
@@ -86,8 +92,8 @@ impl Acting {
         Some(Self::begin(owner_of(relation)?, pg_sys::SECURITY_NOFORCE_RLS))
     }
 
-    /// The same only to read: nothing is left behind that would run later with other rights.
-    pub fn reading_as_owner_of(relation: Oid) -> Option<Self> {
+    /// The same, and nothing is left behind that would run later with other rights: Postgres refuses deferred triggers then.
+    pub fn confined_as_owner_of(relation: Oid) -> Option<Self> {
         let flags = pg_sys::SECURITY_NOFORCE_RLS | pg_sys::SECURITY_RESTRICTED_OPERATION;
         Some(Self::begin(owner_of(relation)?, flags))
     }
@@ -96,9 +102,8 @@ impl Acting {
     pub fn reading_as(role: &CStr) -> Option<Self> {
         // SAFETY: syscache lookups; missing_ok.
         let role = unsafe { pg_sys::get_role_oid(role.as_ptr(), true) };
-        // SAFETY: as above, for a role that is there.
-        let allowed = role != Oid::INVALID && unsafe { pg_sys::is_member_of_role(current(), role) };
-        allowed.then(|| Self::begin(role, pg_sys::SECURITY_RESTRICTED_OPERATION))
+        (role != Oid::INVALID && is_member(role))
+            .then(|| Self::begin(role, pg_sys::SECURITY_RESTRICTED_OPERATION))
     }
 
     fn begin(role: Oid, flags: u32) -> Self {

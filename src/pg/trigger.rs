@@ -63,6 +63,19 @@ impl<'c> Trigger<'c> {
         name.to_string_lossy().into_owned()
     }
 
+    /// Its schema's name and its own.
+    pub fn qualified_table(&self) -> (&'c CStr, &'c CStr) {
+        // SAFETY: an open relation has a row of pg_class, whose relname ends with NUL; the schema of an open relation is there,
+        // and its name a copy in the memory context of the call.
+        unsafe {
+            let row = &*(*self.data.tg_relation).rd_rel;
+            (
+                CStr::from_ptr(pg_sys::get_namespace_name(row.relnamespace)),
+                CStr::from_ptr(row.relname.data.as_ptr()),
+            )
+        }
+    }
+
     /// The argument the trigger was made with.
     pub fn argument(&self, index: usize) -> Option<&'c CStr> {
         // SAFETY: tgargs holds tgnargs NUL-terminated strings, which live as long as the trigger's definition.

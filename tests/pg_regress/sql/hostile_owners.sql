@@ -48,6 +48,87 @@ RESET ROLE;
 SELECT id, tenant_real = :'a' AS filled FROM hostile.docs ORDER BY id;
 SELECT * FROM pg_temp.gained();
 DELETE FROM hostile.climbed;
+-- What fills the rows there are fires his triggers, and what these defer: as he, whose expression it is not.
+SET ROLE hostile_owner;
+CREATE FUNCTION hostile.on_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.climb(lower(TG_ARGV[0] || ' ' || TG_WHEN || ' ' || TG_LEVEL)); RETURN NEW; END $$;
+CREATE FUNCTION hostile.write_other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO hostile.deferring VALUES (1); RETURN NEW; END $$;
+CREATE FUNCTION hostile.on_defer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET CONSTRAINTS ALL DEFERRED; INSERT INTO hostile.deferring VALUES (1); RETURN NEW; END $$;
+CREATE TABLE hostile.deferring (id int);
+CREATE CONSTRAINT TRIGGER t AFTER INSERT ON hostile.deferring DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hostile.on_write('elsewhere');
+CREATE FUNCTION hostile.make(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE hostile.%1$I (id int PRIMARY KEY, org int, tenant_id uuid, CHECK (hostile.climb(%1$L || '' check'')));
+        CREATE TRIGGER before_row BEFORE UPDATE ON hostile.%1$I FOR EACH ROW EXECUTE FUNCTION hostile.on_write(%1$L);
+        CREATE TRIGGER after_statement AFTER UPDATE ON hostile.%1$I EXECUTE FUNCTION hostile.on_write(%1$L);
+        CREATE TRIGGER other BEFORE UPDATE ON hostile.%1$I FOR EACH ROW EXECUTE FUNCTION hostile.write_other();
+        INSERT INTO hostile.%1$I VALUES (1, 7001), (2, 7001), (3, 7002);', name);
+    IF name <> 'at_once' THEN
+        EXECUTE format('CREATE CONSTRAINT TRIGGER deferred AFTER UPDATE ON hostile.%1$I DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hostile.on_write(%1$L)', name);
+    END IF;
+END $$;
+SELECT hostile.make(n) FROM unnest('{at_once,staged,lines,shared,escaping,locked}'::text[]) n;
+RESET ROLE;
+DELETE FROM hostile.climbed;
+UPDATE tenancy.tenants SET key = '7001' WHERE slug = 'hostile-a';
+SELECT tenancy.create_tenant('hostile-b', owner => NULL, key => '7002') AS b \gset
+\set by_key '''(SELECT t.id FROM tenancy.tenants t WHERE t.key_number = org)'''
+CREATE FUNCTION pg_temp.climbers(OUT super boolean, OUT climbers name[], OUT ran text[]) LANGUAGE sql AS $$
+    SELECT r.rolsuper, ARRAY(SELECT DISTINCT by FROM hostile.climbed ORDER BY 1), ARRAY(SELECT DISTINCT how FROM hostile.climbed ORDER BY 1) FROM pg_roles r WHERE rolname = 'hostile_owner' $$;
+SELECT tenancy.protect_table('hostile.at_once', resource => 'hostile', backfill => :by_key);
+SELECT * FROM pg_temp.climbers(); DELETE FROM hostile.climbed;
+-- He may not read what it reads, and need not: here a table of somebody else's.
+CREATE TABLE parents (id int PRIMARY KEY, tenant_id uuid); INSERT INTO parents VALUES (7001, :'a'), (7002, :'b');
+SELECT tenancy.protect_table('parents', resource => 'hostile'), tenancy.protect_table('hostile.lines', resource => 'hostile', backfill_from => 'public.parents(org)');
+SELECT * FROM pg_temp.climbers(); DELETE FROM hostile.climbed;
+-- The tenant of rows that were shared, which our trigger keeps, too.
+SET ROLE hostile_owner;
+DELETE FROM hostile.shared WHERE id = 3; UPDATE hostile.shared SET tenant_id = :'a' WHERE id = 2;
+RESET ROLE;
+DELETE FROM hostile.climbed;
+SELECT tenancy.protect_table('hostile.shared', resource => 'hostile', shared => 'read'), tenancy.protect_table('hostile.shared', resource => 'hostile', backfill => :'b');
+SELECT * FROM pg_temp.climbers(); DELETE FROM hostile.climbed;
+SET ROLE hostile_owner;
+BEGIN;
+SET LOCAL tenancy.allow_tenant_change = on;
+ALTER TABLE hostile.shared NO FORCE ROW LEVEL SECURITY;
+UPDATE hostile.shared SET tenant_id = :'a' WHERE id = 1;
+ROLLBACK;
+RESET ROLE;
+DELETE FROM hostile.climbed;
+-- In stages.
+SELECT tenancy.protect_table_sql('hostile.staged', resource => 'hostile', backfill => 'org', staged => true) AS script \gset
+\o /dev/null
+\set ECHO none
+SELECT regexp_replace(s, '\n\n$', '') AS statement FROM regexp_split_to_table(:'script', '(?n)^-- [0-9]+\. Lock: .*$') WITH ORDINALITY x (s, n) WHERE n > 1 ORDER BY n \gexec
+\set ECHO all
+\o
+SELECT * FROM pg_temp.climbers(); DELETE FROM hostile.climbed;
+-- And as a migration executes it.
+SELECT tenancy.protect_table_sql('hostile.locked', resource => 'hostile', backfill => :by_key) AS script \gset
+:script
+SELECT * FROM pg_temp.climbers(); DELETE FROM hostile.climbed;
+-- Partitions of an owner who is not the table's.
+CREATE TABLE hostile.mixed (id int, org int, tenant_id uuid) PARTITION BY RANGE (id);
+CREATE TABLE hostile.mixed_1 PARTITION OF hostile.mixed FOR VALUES FROM (0) TO (10); CREATE TABLE hostile.mixed_2 PARTITION OF hostile.mixed FOR VALUES FROM (10) TO (20);
+INSERT INTO hostile.mixed VALUES (1, 7001), (11, 7002);
+ALTER TABLE hostile.mixed_1 OWNER TO hostile_owner;
+SET ROLE hostile_owner;
+CREATE TRIGGER before_row BEFORE UPDATE ON hostile.mixed_1 FOR EACH ROW EXECUTE FUNCTION hostile.on_write('partition');
+RESET ROLE;
+SELECT tenancy.protect_table('hostile.mixed', resource => 'hostile', backfill => :by_key);
+SELECT * FROM pg_temp.climbers(); DELETE FROM hostile.climbed;
+-- A trigger cannot put off anything to where the administrator's rights are.
+SET ROLE hostile_owner;
+CREATE TRIGGER defers BEFORE UPDATE ON hostile.escaping FOR EACH ROW EXECUTE FUNCTION hostile.on_defer();
+RESET ROLE;
+SELECT test.attempt(NULL, format('SELECT tenancy.protect_table(''hostile.escaping'', resource => ''hostile'', backfill => %L)', :'a'));
+SELECT * FROM pg_temp.climbers();
+SELECT r.id, r.place, s.slug FROM (SELECT id, 'at once' AS place, tenant_id FROM hostile.at_once UNION ALL SELECT id, 'lines', tenant_id FROM hostile.lines UNION ALL SELECT id, 'shared', tenant_id FROM hostile.shared
+    UNION ALL SELECT id, 'staged', tenant_id FROM hostile.staged UNION ALL SELECT id, 'mixed', tenant_id FROM hostile.mixed UNION ALL SELECT id, 'locked', tenant_id FROM hostile.locked UNION ALL SELECT id, 'escaping', tenant_id FROM hostile.escaping) r
+  LEFT JOIN tenancy.tenants s ON s.id = r.tenant_id ORDER BY 2, 1;
+SELECT count(*) AS left FROM pg_class WHERE relname LIKE '~pg\_tenancy%' AND relkind <> 'i';
+DROP TABLE hostile.at_once, hostile.lines, hostile.shared, hostile.staged, hostile.mixed, hostile.locked, hostile.escaping, parents;
+DELETE FROM hostile.climbed;
 -- A preview evaluates his policies: they cannot put the role back.
 SET ROLE hostile_owner;
 CREATE TABLE hostile.notes (id int PRIMARY KEY, tenant_id uuid); GRANT SELECT, UPDATE, DELETE ON hostile.notes TO hostile_app; INSERT INTO hostile.notes VALUES (1, NULL);
@@ -71,9 +152,10 @@ SELECT * FROM tenancy.preview_table('hostile.notes', gen_random_uuid(), db_role 
 SELECT * FROM pg_temp.gained();
 -- Who is no member of the role cannot borrow its rights.
 CREATE ROLE hostile_admin BYPASSRLS; GRANT USAGE ON SCHEMA tenancy TO hostile_admin;
-GRANT EXECUTE ON FUNCTION tenancy.read_as_role(text, text) TO hostile_admin;
+GRANT EXECUTE ON FUNCTION tenancy.read_as_role(text, text), tenancy.change_as_owner(oid, text) TO hostile_admin;
 SET ROLE hostile_admin;
 SELECT tenancy.read_as_role('hostile_owner', 'SELECT current_user::text') AS stranger, tenancy.read_as_role('hostile_admin', 'SELECT current_user::text') AS self, tenancy.read_as_role('no such role', 'SELECT 1::text') AS nobody;
+SELECT tenancy.change_as_owner('hostile.notes'::regclass, 'DELETE FROM hostile.notes') AS stranger, tenancy.change_as_owner(0, 'SELECT 1') AS nowhere;
 RESET ROLE;
 -- Attached tables: the search_path that his code sets does not stay.
 SET ROLE hostile_owner;
@@ -220,7 +302,7 @@ SHOW search_path;
 SELECT rolsuper AS super, ARRAY(SELECT DISTINCT how || ' as ' || by FROM hostile.climbed ORDER BY 1) AS computed FROM pg_roles WHERE rolname = 'hostile_owner';
 SELECT tenancy.detach_members() IS NOT NULL, tenancy.detach_tenants() IS NOT NULL;
 DROP SCHEMA hostile CASCADE;
-DELETE FROM tenancy.tenants WHERE slug = 'hostile-a' OR id = '4e000000-0000-4000-8000-000000000001';
+DELETE FROM tenancy.tenants WHERE slug IN ('hostile-a', 'hostile-b') OR id = '4e000000-0000-4000-8000-000000000001';
 SELECT tenancy.drop_role('hostile_viewer', cascade => true);
 DELETE FROM tenancy.permissions WHERE name LIKE 'hostile.%';
 DROP OWNED BY hostile_app, hostile_admin; DROP ROLE hostile_owner, hostile_app, hostile_admin;

@@ -79,6 +79,8 @@ SELECT * FROM compare(', owner_column => ''owner_id'', mode => ''membership'', r
 SELECT * FROM compare(', operators => true');
 SELECT * FROM compare(', operators => true, mode => ''membership'', owner_column => ''owner_id''');
 SELECT * FROM compare(', force => false');
+-- FORCE that the owner set by hand stays, whatever the option says.
+SELECT * FROM compare(', force => false', 'ALTER TABLE preview.docs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY theirs ON preview.docs USING (public)');
 SELECT * FROM compare(', shared => ''read''');
 -- Policies that are there already, in force or not; kept or dropped; for some roles only; that ask who the role is.
 SELECT * FROM compare('', 'CREATE POLICY theirs ON preview.docs USING (public)');
@@ -103,6 +105,27 @@ CREATE POLICY theirs ON docs USING (current_setting('request.jwt.claims')::jsonb
 ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
 SELECT * FROM tenancy.preview_table('docs', 'bead0000-0000-0000-0000-000000000001', 'bead0000-0000-0000-0000-00000000000a', claims => '{"plan": "gold"}', resource => 'preview');
 SELECT * FROM tenancy.preview_table('docs', 'bead0000-0000-0000-0000-000000000001', 'bead0000-0000-0000-0000-00000000000a', resource => 'preview');
+-- Whole rows and system columns, which only a table has; in a subquery both together are too much.
+SELECT * FROM compare('', $$ALTER TABLE preview.docs ENABLE ROW LEVEL SECURITY; CREATE POLICY theirs ON preview.docs USING (public AND ctid >= '(0,3)' AND docs.xmin IS NOT NULL AND tableoid = 'preview.docs'::regclass)$$);
+SELECT * FROM compare(', mode => ''membership''', $$ALTER TABLE preview.docs ENABLE ROW LEVEL SECURITY; ALTER TABLE preview.docs ADD gone int, ADD kept int DEFAULT 1; ALTER TABLE preview.docs DROP gone;
+    CREATE FUNCTION preview.is_public(preview.docs, int) RETURNS boolean LANGUAGE sql AS 'SELECT $1.public AND $1.kept = $2';
+    CREATE POLICY theirs ON preview.docs USING (preview.is_public(docs, 1) AND ctid >= '(0,3)' AND EXISTS (SELECT FROM preview.cases c WHERE preview.is_public(docs, docs.kept)))$$);
+CREATE POLICY worse ON docs FOR DELETE USING (EXISTS (SELECT FROM guarded g WHERE docs.ctid IS NOT NULL));
+DO $$
+DECLARE
+    detail text; hint text;
+BEGIN
+    PERFORM tenancy.preview_table('docs', 'bead0000-0000-0000-0000-000000000001');
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RAISE WARNING USING MESSAGE = concat_ws(' / ', SQLSTATE, SQLERRM, detail, hint);
+END $$;
+DROP FUNCTION is_public CASCADE;
+-- Temporary relations of the caller's, of whatever names.
+BEGIN;
+CREATE TEMP TABLE tenancy_preview (id int) ON COMMIT DROP; CREATE TEMP TABLE tenancy_preview__3 (id int) ON COMMIT DROP; CREATE TEMP TABLE docs (id int) ON COMMIT DROP;
+SELECT count(*) FROM tenancy.preview_table('preview.docs', 'bead0000-0000-0000-0000-000000000001');
+COMMIT;
 -- An observed table has the options already; a protected one shows what another option would change.
 SELECT make();
 SELECT tenancy.protect_table('docs', mode => 'observe', resource => 'preview', owner_column => 'owner_id');
@@ -118,6 +141,28 @@ SELECT DISTINCT mode FROM pg_locks WHERE relation = 'docs'::regclass AND pid = p
 SELECT current_user = session_user AS myself, current_setting('request.jwt.claims', true) AS claims, current_setting('search_path') AS path, current_setting('row_security') AS row_security;
 SELECT count(*) FROM pg_class WHERE relname LIKE 'tenancy_preview%';
 COMMIT;
+-- Whatever it was before, and whether the preview succeeds or not.
+CREATE FUNCTION settings() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(s || '=' || current_setting(s, true), ' ' ORDER BY s) FROM unnest('{row_security,request.jwt.claims,tenancy.tenant_id,role,search_path}'::text[]) s $$;
+CREATE FUNCTION changed(preview text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    before text := preview.settings();
+    outcome text := 'ok';
+BEGIN
+    BEGIN
+        EXECUTE preview;
+    EXCEPTION WHEN OTHERS THEN
+        outcome := SQLSTATE;
+    END;
+    RETURN outcome || CASE WHEN before = preview.settings() THEN ', as before' ELSE ' ' || before || ' became ' || preview.settings() END;
+END $$;
+BEGIN;
+SET LOCAL row_security = off; SET LOCAL request.jwt.claims = '{"sub": "bead0000-0000-0000-0000-000000000002"}'; SET LOCAL tenancy.tenant_id = 'bead0000-0000-0000-0000-00000000000a';
+SELECT changed(format('SELECT tenancy.preview_table(''docs'', ''bead0000-0000-0000-0000-000000000001'', %s)', a))
+  FROM unnest(ARRAY['db_role => ''authenticated''', 'db_role => ''preview_nobody''', 'claims => ''[]''', 'mode => ''x''']) a;
+CREATE POLICY raises ON docs USING (1 / (id - id) = 1);
+SELECT changed('SELECT tenancy.preview_table(''docs'', ''bead0000-0000-0000-0000-000000000001'', ''bead0000-0000-0000-0000-00000000000a'')'), current_user = session_user AS myself;
+ROLLBACK;
 -- A policy that raises, raises; and nothing is left then either.
 SELECT make();
 CREATE POLICY theirs ON docs USING (1 / (id - id) = 1);

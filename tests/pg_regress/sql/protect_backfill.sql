@@ -87,7 +87,7 @@ CREATE TABLE parts (id int, org_id bigint) PARTITION BY RANGE (id);
 CREATE TABLE parts_0 PARTITION OF parts FOR VALUES FROM (0) TO (10);
 INSERT INTO branch VALUES (1, 9001);
 INSERT INTO parts VALUES (1, 9002);
-SELECT statement FROM regexp_split_to_table(tenancy.protect_table_sql('tree', resource => 'bf_docs', backfill => E'org_id -- it''s "so"'), E';\n') statement WHERE statement ~ 'UPDATE bf';
+SELECT statement FROM regexp_split_to_table(tenancy.protect_table_sql('tree', resource => 'bf_docs', backfill => E'org_id -- it''s "so"'), E';\n') statement WHERE statement ~ 'fill_tenants';
 SELECT tenancy.protect_table_sql('tree', resource => 'bf_docs', backfill => E'org_id -- it''s "so"') AS script \gset
 :script
 SELECT tenancy.protect_table('tree', resource => 'bf_docs', backfill => 'org_id') AS "anything left";
