@@ -286,6 +286,7 @@ const FOR_ADMINISTRATORS: [&str; 9] = [
     "EXECUTE tenancy.get_claim(uuid,text)",
     "EXECUTE tenancy.get_claims(uuid)",
     "EXECUTE tenancy.map_subject(text)",
+    "EXECUTE tenancy.prune_slots(timestamp with time zone)",
     "EXECUTE tenancy.set_claim(uuid,text,jsonb)",
     "EXECUTE tenancy.sync_claims(uuid,bigint)",
     "EXECUTE tenancy.usage_shared_stats()",
@@ -398,6 +399,7 @@ fn definers_functions_have_a_fixed_path_and_ask_who_calls() {
         "get_claim('ID', 'plan')",
         "set_claim('ID', 'plan', '1')",
         "delete_claim('ID', 'plan')",
+        "prune_slots('2000-01-01')",
     ];
     for call in calls.map(|call| format!("tenancy.{}", call.replace("ID", &id.to_string()))) {
         let call = format!("SELECT {call} AS answer");
@@ -406,7 +408,15 @@ fn definers_functions_have_a_fixed_path_and_ask_who_calls() {
         }
         assert_eq!(api.code(&Request::service(), &call), "00000", "{call}");
     }
+    // This one asks for a write operator, whatever the database role.
+    let call = "SELECT tenancy.prune_slots_by_identity('2000-01-01') AS answer";
+    for request in [Request::anonymous(), Request::post(user(2)), Request::service()] {
+        assert_eq!(api.code(&request, call), "42501");
+    }
 }
 
-const DEFINERS: &[&str] =
-    &["tenancy.create_tenant_by_identity(text,text,uuid,jsonb)", "tenancy.outranks(uuid,uuid)"];
+const DEFINERS: &[&str] = &[
+    "tenancy.create_tenant_by_identity(text,text,uuid,jsonb)",
+    "tenancy.outranks(uuid,uuid)",
+    "tenancy.prune_slots_by_identity(timestamp with time zone)",
+];
