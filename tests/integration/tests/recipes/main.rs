@@ -67,6 +67,11 @@ fn psycopg() {
     steps.mistake("autocommit", NONE_OPEN);
     steps.mistake("plain SET", NONE_OPEN);
     steps.mistake("after the block", NONE_IN_IT);
+    let refused = "a transaction is open: commit() or rollback() first";
+    steps.all("in an open transaction", 2, refused);
+    steps.mistakes("after an open transaction", 2, NONE_IN_IT);
+    steps.all("in another block", 1, refused);
+    steps.all("after the inner block", 1, 3);
     steps.all("numbers", 1, "42883");
     steps.all("another's row", 1, "42501");
     steps.all("after the error", 1, 3);
@@ -83,6 +88,10 @@ fn sqlalchemy() {
     steps.all("ann by claims", 3, 3);
     steps.all("another's row", 1, "42501");
     steps.all("read again", 1, "mine");
+    steps.all("in a savepoint", 1, 3);
+    steps.all("after a savepoint", 1, 3);
+    steps.all("on a connection", 1, "RuntimeError");
+    steps.mistake("the connection's transaction", NONE_IN_IT);
     steps.mistake("committed in between", NONE_IN_IT);
     steps.mistake("beside the session", NONE_IN_IT);
     steps.mistake("autocommit", NONE_OPEN);
