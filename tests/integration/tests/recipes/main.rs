@@ -5,6 +5,7 @@
 mod sqlx_tenancy;
 
 use pg_tenancy_integration::{Cluster, PgBouncer, Steps, source};
+use serde_json::json;
 use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx_tenancy::{begin_as, begin_with_claims, pool};
@@ -113,6 +114,27 @@ fn node_postgres() {
     steps.all("in a transaction", 1, 3);
     steps.all("after its end", 1, 0);
     steps.mistake("left open, with the wrapper", NONE_OPEN);
+    steps.all("listening", 1, json!([true, true]));
+    for begun in ["not awaited", "after a comment", "with options", "chained", "back to a savepoint"] {
+        steps.all(begun, 1, 3);
+    }
+    steps.all("left open, behind a comment", 1, 0);
+    steps.all("quoted", 1, "no error");
+    steps.all("by callbacks", 1, json!([1, 1, 1]));
+    steps.all("an error by callback", 1, "42601");
+    steps.all("refused, not awaited", 1, "25P02");
+    steps.all("lost", 1, "57P01");
+    steps.all("after the loss", 1, 3);
+    steps.all("in an event", 1, "nobody");
+    steps.all("several, by the pool", 1, "transactions, cursors and streams need a client: connect()");
+    let one_by_one = "BEGIN and what ends it must be queries of their own: an identity follows BEGIN";
+    steps.all("several, by a client", 1, one_by_one);
+    steps.all("in another's transaction", 3, "this transaction was begun by somebody else");
+    steps.all("in his own", 1, 3);
+    steps.all("after its release", 1, "the client was released");
+    let twice = "Release called on client which has already been released to the pool.";
+    steps.all("released twice", 1, twice);
+    steps.all("on a kept client", 1, 1);
     steps.all("another's row", 1, "42501");
     steps.all("own row", 1, "1");
     steps.all("after the error", 1, 3);
