@@ -69,7 +69,9 @@ impl Application {
         let guardian = Guardian::watch(script, &command);
         let port = || std::fs::read_to_string(&said).ok()?.trim().parse().ok();
         eventually("the application listens", || port().is_some());
-        Server { port: port().expect("just there"), said: said.with_extension("errors"), _guardian: guardian }
+        // Not with_extension(), which would take the count's place.
+        let errors = PathBuf::from(format!("{}.errors", said.display()));
+        Server { port: port().expect("just there"), said: errors, _guardian: guardian }
     }
 }
 

@@ -33,12 +33,20 @@ impl Steps {
 
     /// A step that was a mistake saw nothing, and a row of diagnose() has this topic and this in its finding.
     #[track_caller]
-    pub fn mistake(&self, name: &str, (topic, finding): (&str, &str)) {
-        self.all(name, 1, 0);
-        let step = self.named(name)[0];
-        let rows = step["diagnosis"].as_array().expect("rows");
-        let said =
-            rows.iter().any(|row| row[0] == topic && row[1].as_str().is_some_and(|f| f.contains(finding)));
-        assert!(said, "{name}: no {topic} with {finding}: {step}");
+    pub fn mistake(&self, name: &str, expected: (&str, &str)) {
+        self.mistakes(name, 1, expected);
+    }
+
+    /// The same of a step that was taken so often.
+    #[track_caller]
+    pub fn mistakes(&self, name: &str, times: usize, (topic, finding): (&str, &str)) {
+        self.all(name, times, 0);
+        for step in self.named(name) {
+            let rows = step["diagnosis"].as_array().expect("rows");
+            let said = rows
+                .iter()
+                .any(|row| row[0] == topic && row[1].as_str().is_some_and(|f| f.contains(finding)));
+            assert!(said, "{name}: no {topic} with {finding}: {step}");
+        }
     }
 }

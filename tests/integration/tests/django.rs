@@ -247,6 +247,49 @@ fn under_tenancy_the_attacks_fail_and_requests_are_each_their_own() {
     assert!(vic.get("/tasks").body.contains(SECRET));
 }
 
+/// With views that fail, and error pages that have queries.
+fn with_errors(name: &str) -> (Application, Session) {
+    let (project, admin) = adopted(name);
+    Application::assemble(&CLUSTER.0, name, &["board_errors"]);
+    (project, admin)
+}
+
+#[test]
+fn what_fails_is_taken_back_and_its_error_page_is_the_users() {
+    let (project, mut admin) = with_errors("board_errors");
+    let server = serve(&through_pgbouncer(&project, "board_errors", "board_app"), "board.settings_errors");
+    let mut ann = log_in(&server, "ann", 1);
+    let mut answer = |path: &str| {
+        let answer = ann.get(path);
+        (answer.status, answer.body)
+    };
+    let said = |status: u16, body: &str| (status, body.to_owned());
+    assert_eq!(answer("/missing"), said(404, "not found: dig,carry"));
+    assert_eq!(answer("/nowhere"), said(404, "not found: dig,carry"));
+    assert_eq!(answer("/fails"), said(500, "failed: dig,carry"));
+    // Turned into another answer, as ATOMIC_REQUESTS has it; by a step behind the middleware; by the view itself.
+    assert_eq!(answer("/api-error"), said(400, "no: dig,carry"));
+    assert_eq!(answer("/fails-behind"), said(500, "failed: dig,carry"));
+    assert_eq!(answer("/unavailable").0, 503);
+    assert_eq!(answer("/conflict").0, 409);
+    let kept = admin.rows("SELECT string_agg(name, ', ' ORDER BY id) FROM work_project WHERE name ~ '/'");
+    assert_eq!(kept, [[Some("report /fails, /conflict".to_owned())]]);
+    assert_eq!(server.log().matches("committed").count(), 1, "{}", server.log());
+    assert!(server.log().contains("committed /conflict"));
+
+    // By either psycopg's SQLSTATE, or by none.
+    assert_eq!(answer("/refused").0, 403);
+    assert_eq!(answer("/without-a-cause"), said(500, "failed: dig,carry"));
+    assert!(!server.log().contains("AttributeError"), "{}", server.log());
+    // Who is somebody else for a while is himself again.
+    let seen = "dig,carry; bee secret dance,bee secret honey; dig,carry; dig,carry";
+    assert_eq!(answer("/as-bob"), said(200, seen));
+    // A download keeps no connection of PgBouncer's.
+    assert_eq!(answer("/file"), said(200, "file"));
+    assert!(server.log().contains("in a transaction: False"));
+    assert!(!server.log().contains("in a transaction: True"));
+}
+
 #[test]
 fn the_nightly_job_runs_in_every_organisation_and_nowhere_else() {
     let (project, mut admin) = adopted("board_jobs_run");
@@ -255,6 +298,12 @@ fn the_nightly_job_runs_in_every_organisation_and_nowhere_else() {
     let said = manage(&jobs, &["each_organisation", "close_overdue"]);
     assert_eq!(said, "organisation 1:\nclosed 1\norganisation 2:\nclosed 1\n");
     assert_eq!(admin.number("SELECT count(*) FROM work_task WHERE done"), 2);
+    // One organisation's failure leaves nothing there, and is no other's.
+    Application::assemble(&CLUSTER.0, "board_jobs_run", &["board_errors"]);
+    let (done, said) = jobs.attempt("PGT_PYTHON", &["manage.py", "each_organisation", "fail_in_ant"]);
+    assert!(!done && said.contains("ValueError") && said.contains("fail_in_ant failed in 1\n"), "{said}");
+    assert_eq!(admin.number("SELECT count(*) FROM work_task WHERE points = 7"), 2);
+    assert_eq!(admin.number("SELECT count(*) FROM work_task WHERE points = 7 AND project_id = 1"), 0);
     // The application's own role may enter none.
     let application = through_pgbouncer(&project, "board_jobs_run", "board_app");
     let (done, said) =
@@ -313,6 +362,11 @@ fn what_django_does_wrong_by_default_shows_nothing_and_is_explained() {
     }
     steps.mistake("atomic too late", NONE_IN_IT);
     steps.all("after the transaction", 1, 0);
+    steps.all("bob inside of ann", 1, json!(["bee secret hive"]));
+    steps.all("ann again", 3, json!(["hill"]));
+    steps.all("refused", 2, json!(["RuntimeError", 0]));
+    steps.all("streamed", 1, json!([1, 1]));
+    steps.all("after the stream", 1, 0);
     steps.all("exists", 1, false);
     steps.all("bulk_create", 1, json!([true]));
     steps.all("select_for_update", 1, 0);

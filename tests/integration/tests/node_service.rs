@@ -197,4 +197,13 @@ fn the_nightly_job_runs_in_every_account_and_nowhere_else() {
     assert_eq!(project.run("PGT_NODE", &["jobs.js"]), "cancelled 0\n");
     assert_eq!(project.run("PGT_NODE", &["each_account.js", "cancelStale"]), "account 1: 1\naccount 2: 1\n");
     assert_eq!(admin.number("SELECT count(*) FROM orders WHERE status = 'cancelled'"), 2);
+    // One account's failure is no other's.
+    let failing = "SELECT count(*) / (SELECT count(*) FROM orders WHERE id > 2) AS n FROM orders";
+    project.write(
+        "jobs.js",
+        &format!("const db = require('./db');\nexports.fail = async () => (await db.query('{failing}')).rows[0].n;\n"),
+    );
+    let (done, said) = project.attempt("PGT_NODE", &["each_account.js", "fail"]);
+    assert!(!done && said.contains("account 1: error: division by zero"), "{said}");
+    assert!(said.contains("account 2: 1\n"), "{said}");
 }

@@ -7,7 +7,15 @@ const { asJob } = require('./tenancy');
 
 async function main(job) {
     const { rows } = await db.query('SELECT key FROM tenancy.enterable_tenants() ORDER BY key::bigint');
-    for (const { key } of rows) console.log(`account ${key}: ${await asJob(key, jobs[job])}`);
+    for (const { key } of rows) {
+        try {
+            console.log(`account ${key}: ${await asJob(key, jobs[job])}`);
+        } catch (error) {
+            // The others have their turn.
+            console.error(`account ${key}:`, error);
+            process.exitCode = 1;
+        }
+    }
 }
 
 main(process.argv[2]).finally(() => db.end());

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+from types import SimpleNamespace
 
 sys.path.insert(0, os.getcwd())
 
@@ -14,7 +15,8 @@ django.setup()
 from django.contrib.auth.models import User  # noqa: E402
 from django.db import ProgrammingError, connection, transaction  # noqa: E402
 
-from board.tenancy import as_user, transaction_with  # noqa: E402
+from asgiref.sync import async_to_sync, sync_to_async  # noqa: E402
+from board.tenancy import TenancyMiddleware, as_user, transaction_with  # noqa: E402
 from steps import DIAGNOSE, report  # noqa: E402
 from work.models import Project, Task  # noqa: E402
 
@@ -61,6 +63,50 @@ with as_user(ann, 1):
     projects = Project.objects.iterator()
 report("after the transaction", len(list(projects)))
 
+
+def names():
+    return list(Project.objects.values_list("name", flat=True))
+
+
+# Blocks inside of others: given back at the end, however that comes.
+bob = User.objects.get(username="bob")
+with as_user(ann, 1):
+    with as_user(bob, 2):
+        report("bob inside of ann", names())
+    report("ann again", names())
+    try:
+        with as_user(bob, 2):
+            raise ValueError
+    except ValueError:
+        report("ann again", names())
+    with as_user(bob, 2):
+        transaction.set_rollback(True)
+    report("ann again", names())
+
+# What would be left with an identity that is not its own: another's transaction, and a block of the other kind.
+for outer in (transaction.atomic(), with_claims({"sub": "1", "tenant_id": 1})):
+    try:
+        with outer, as_user(bob, 2):
+            pass
+    except RuntimeError as error:
+        report("refused", [type(error).__name__, Project.objects.count()])
+
+
+# What Django 4.2 and later do with an asynchronous response.
+async def rows():
+    for _ in range(2):
+        yield await sync_to_async(Project.objects.count)()
+
+
+async def collect(content):
+    return [part async for part in content]
+
+
+response = SimpleNamespace(streaming=True, is_async=True, status_code=200, streaming_content=rows())
+request = SimpleNamespace(user=ann, session={"organisation": 1})
+answer = TenancyMiddleware(lambda request: response)(request)
+report("streamed", async_to_sync(collect)(answer.streaming_content))
+report("after the stream", Project.objects.count())
 
 
 # A thread has a connection of its own, and so has what sync_to_async() runs in one.

@@ -42,6 +42,23 @@ with as_user(ann, "ann", 1):
     pass
 mistake("after the block", ann)
 
+# psycopg begins a transaction by any statement. In it, and so in another block, the identity would outlive the block.
+for block in (lambda: as_user(bob, "bob"), lambda: with_claims(bob, '{"sub": "bob"}')):
+    bob.execute("SELECT 1")
+    try:
+        with block():
+            report("in an open transaction", seen(bob))
+    except RuntimeError as error:
+        report("in an open transaction", str(error))
+    mistake("after an open transaction", bob)
+with as_user(ann, "ann", 1):
+    try:
+        with as_user(ann, "bob", 2):
+            report("in another block", seen(ann))
+    except RuntimeError as error:
+        report("in another block", str(error))
+    report("after the inner block", seen(ann))
+
 try:
     ann.execute("SELECT tenancy.set_identity(%s, %s)", (1, 1))
 except psycopg.Error as error:

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 
 def connect(**where):
@@ -11,15 +12,20 @@ def connect(**where):
 
 
 @contextmanager
+def transaction_with(connection, statement, *values):
+    # In an open transaction the block would be a savepoint, whose release keeps the identity for what follows.
+    if connection.info.transaction_status != TransactionStatus.IDLE:
+        raise RuntimeError("a transaction is open: commit() or rollback() first")
+    with connection.transaction():
+        connection.execute(statement, values)
+        yield connection
+
+
 def as_user(connection, user, tenant=None):
-    with connection.transaction():
-        # As text: a number would look for set_identity(smallint).
-        connection.execute("SELECT tenancy.set_identity(%s, %s)", (str(user), tenant and str(tenant)))
-        yield connection
+    # As text: a number would look for set_identity(smallint).
+    values = str(user), tenant and str(tenant)
+    return transaction_with(connection, "SELECT tenancy.set_identity(%s, %s)", *values)
 
 
-@contextmanager
 def with_claims(connection, claims):
-    with connection.transaction():
-        connection.execute("SELECT set_config('request.jwt.claims', %s, true)", (claims,))
-        yield connection
+    return transaction_with(connection, "SELECT set_config('request.jwt.claims', %s, true)", claims)

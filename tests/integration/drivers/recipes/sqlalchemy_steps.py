@@ -45,6 +45,20 @@ report("read again", note.body)
 ann.delete(note)
 ann.commit()
 
+# A savepoint before anything else, with its release.
+with ann.begin_nested():
+    report("in a savepoint", ann.query(Note).count())
+report("after a savepoint", ann.query(Note).count())
+ann.commit()
+
+# On a connection, whose transaction may be another's.
+with engine.connect() as connection, connection.begin():
+    try:
+        report("on a connection", session_of(connection, "ann", 1).query(Note).count())
+    except RuntimeError as error:
+        report("on a connection", type(error).__name__)
+    mistake("the connection's transaction", connection, connection.execute(text("SELECT count(*) FROM notes")).scalar())
+
 session = Session(engine)
 session.execute(text("SELECT tenancy.set_identity('ann', '1')"))
 session.commit()

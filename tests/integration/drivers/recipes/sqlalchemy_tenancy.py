@@ -16,8 +16,13 @@ def session_of(engine, user, tenant=None):
 
 @event.listens_for(Session, "after_begin")
 def identify(session, transaction, connection):
-    # After each commit() the session begins anew by itself, and this runs again.
+    # After each commit() the session begins anew by itself, and this runs again; for savepoints, too, which have it.
+    if transaction.nested or not session.info.keys() & {"identity", "claims"}:
+        return
+    if connection is session.bind:
+        # Its transaction may be its owner's, in which the identity would outlive the session.
+        raise RuntimeError("a session with an identity needs an engine, not a connection")
     if "identity" in session.info:
         connection.execute(text("SELECT tenancy.set_identity(:user, :tenant)"), session.info["identity"])
-    elif "claims" in session.info:
+    else:
         connection.execute(text("SELECT set_config('request.jwt.claims', :claims, true)"), session.info)

@@ -5,6 +5,7 @@
 mod sqlx_tenancy;
 
 use pg_tenancy_integration::{Cluster, PgBouncer, Steps, source};
+use serde_json::json;
 use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx_tenancy::{begin_as, begin_with_claims, pool};
@@ -67,6 +68,11 @@ fn psycopg() {
     steps.mistake("autocommit", NONE_OPEN);
     steps.mistake("plain SET", NONE_OPEN);
     steps.mistake("after the block", NONE_IN_IT);
+    let refused = "a transaction is open: commit() or rollback() first";
+    steps.all("in an open transaction", 2, refused);
+    steps.mistakes("after an open transaction", 2, NONE_IN_IT);
+    steps.all("in another block", 1, refused);
+    steps.all("after the inner block", 1, 3);
     steps.all("numbers", 1, "42883");
     steps.all("another's row", 1, "42501");
     steps.all("after the error", 1, 3);
@@ -83,6 +89,10 @@ fn sqlalchemy() {
     steps.all("ann by claims", 3, 3);
     steps.all("another's row", 1, "42501");
     steps.all("read again", 1, "mine");
+    steps.all("in a savepoint", 1, 3);
+    steps.all("after a savepoint", 1, 3);
+    steps.all("on a connection", 1, "RuntimeError");
+    steps.mistake("the connection's transaction", NONE_IN_IT);
     steps.mistake("committed in between", NONE_IN_IT);
     steps.mistake("beside the session", NONE_IN_IT);
     steps.mistake("autocommit", NONE_OPEN);
@@ -104,6 +114,27 @@ fn node_postgres() {
     steps.all("in a transaction", 1, 3);
     steps.all("after its end", 1, 0);
     steps.mistake("left open, with the wrapper", NONE_OPEN);
+    steps.all("listening", 1, json!([true, true]));
+    for begun in ["not awaited", "after a comment", "with options", "chained", "back to a savepoint"] {
+        steps.all(begun, 1, 3);
+    }
+    steps.all("left open, behind a comment", 1, 0);
+    steps.all("quoted", 1, "no error");
+    steps.all("by callbacks", 1, json!([1, 1, 1]));
+    steps.all("an error by callback", 1, "42601");
+    steps.all("refused, not awaited", 1, "25P02");
+    steps.all("lost", 1, "57P01");
+    steps.all("after the loss", 1, 3);
+    steps.all("in an event", 1, "nobody");
+    steps.all("several, by the pool", 1, "transactions, cursors and streams need a client: connect()");
+    let one_by_one = "BEGIN and what ends it must be queries of their own: an identity follows BEGIN";
+    steps.all("several, by a client", 1, one_by_one);
+    steps.all("in another's transaction", 3, "this transaction was begun by somebody else");
+    steps.all("in his own", 1, 3);
+    steps.all("after its release", 1, "the client was released");
+    let twice = "Release called on client which has already been released to the pool.";
+    steps.all("released twice", 1, twice);
+    steps.all("on a kept client", 1, 1);
     steps.all("another's row", 1, "42501");
     steps.all("own row", 1, "1");
     steps.all("after the error", 1, 3);
