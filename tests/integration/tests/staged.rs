@@ -328,7 +328,7 @@ fn rows_that_others_hold_are_waited_for_without_holding_any() {
     std::thread::scope(|scope| {
         let mut open_rows = idle_in_transaction("held", "SELECT 1");
         let all = steps(&whole);
-        let fill = all.iter().position(|step| step.contains("SKIP LOCKED")).expect("it is one of the steps");
+        let fill = all.iter().position(|step| step.contains("fill_pages")).expect("it is one of the steps");
         succeeds("held", &all[..fill].concat());
         open_rows.run("UPDATE docs SET changes = 5 WHERE id = 7");
         let rest = all[fill..].concat();
@@ -359,7 +359,7 @@ fn rows_that_others_hold_for_too_long_end_it() {
     make(&mut admin, "docs", 500);
     let whole = script(&mut admin, "docs");
     let all = steps(&whole);
-    let fill = all.iter().position(|step| step.contains("SKIP LOCKED")).expect("it is one of the steps");
+    let fill = all.iter().position(|step| step.contains("fill_pages")).expect("it is one of the steps");
     succeeds("stuck", &all[..fill].concat());
     assert!(all[fill].contains("interval '1 minute'"));
     let mut open = idle_in_transaction("stuck", "UPDATE docs SET changes = 5 WHERE id = 7");
