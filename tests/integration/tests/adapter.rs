@@ -279,7 +279,7 @@ fn granted(admin: &mut Session, role: &str) -> Vec<String> {
 
 const HOOK: &str = "EXECUTE tenancy.custom_access_token_hook(jsonb)";
 
-const FOR_ADMINISTRATORS: [&str; 9] = [
+const FOR_ADMINISTRATORS: [&str; 10] = [
     "EXECUTE tenancy.assign_users(uuid)",
     "EXECUTE tenancy.delete_claim(uuid,text)",
     "EXECUTE tenancy.fold_usage()",
