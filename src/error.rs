@@ -58,6 +58,8 @@ pub enum Error {
     NegativeAmount,
     #[error("meter \"{0}\" is counted from tables")]
     FedByTables(String),
+    #[error("{0} cannot run inside a subtransaction")]
+    InSubtransaction(&'static str),
     #[error("could not serialize access: the tenant is younger than this transaction's snapshot")]
     TenantTooYoung,
     #[error("no tenant to record usage for")]
@@ -207,6 +209,11 @@ impl From<Error> for ErrorReport {
                 "Members may record for their own tenants, and lower gauges with the permission usage.edit.",
             ),
             NoSuchTenant => (PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "", ""),
+            InSubtransaction(_) => (
+                PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
+                "",
+                "Call it outside of savepoints and of blocks with an EXCEPTION clause.",
+            ),
             TenantTooYoung => (
                 PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
                 "",

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+/// The slot that fold_usage() brings others together in.
+pub const FOLDED: i64 = 0;
+
 /// A transaction that has not ended.
 pub type OpenTransaction = u32;
 
@@ -37,52 +40,56 @@ pub fn ceiling(versions: impl IntoIterator<Item = (i64, i128)>) -> i128 {
     largest.values().sum()
 }
 
-/// Of each open transaction all comes true or nothing, so the most is the sum of what each makes of the slots it touched:
-/// the larger of what they held and what they will. One transaction may leave several versions of a slot, of which a
-/// savepoint may bring back any.
+/// No more than that, whichever of the open transactions commit, and whatever their savepoints bring back: of each slot its
+/// largest version. That holds too where some transaction ended, or another wrote, while the versions were read one after another.
 ///
-/// Versions are read one after another, and nobody keeps transactions from ending meanwhile: if two versions of a slot cannot
-/// both have been what they seemed, the slot holds one of them, no more than the largest.
+/// But what is folded stands twice until that has ended, in the slots and in the sum of them: as it is never folded under a
+/// savepoint, all of it comes true or nothing.
 pub fn bound(versions: impl IntoIterator<Item = Version>) -> Bound {
     let mut slots: BTreeMap<i64, Vec<Version>> = BTreeMap::new();
     for version in versions {
         slots.entry(version.slot).or_default().push(version);
     }
     let mut bound = Bound::default();
-    // What the slots that each transaction touched held, and what they will.
-    let mut open: BTreeMap<OpenTransaction, (i128, i128)> = BTreeMap::new();
-    for versions in slots.values() {
+    // What the slots that a transaction folds hold, and what their sum will.
+    let mut folds: BTreeMap<OpenTransaction, (i128, i128)> = BTreeMap::new();
+    for (slot, versions) in &slots {
         let committed = || versions.iter().filter(|version| version.written_by.is_none());
-        let most = |writer: Option<OpenTransaction>| {
-            versions.iter().filter(|version| version.written_by == writer).map(Version::most).max()
-        };
         bound.committed += committed().map(|version| i128::from(version.amount)).min().unwrap_or(0);
-        match writer(versions) {
-            Ok(None) => bound.most += most(None).unwrap_or(0),
-            Ok(Some(writer)) => {
-                let (held, will) = open.entry(writer).or_default();
-                *held += most(None).unwrap_or(0);
-                *will += most(Some(writer)).unwrap_or(0);
+        let most = |written: bool| {
+            let those = versions.iter().filter(|version| version.written_by.is_some() == written);
+            those.map(Version::most).max()
+        };
+        match folded_by(*slot, versions) {
+            Some(writer) => {
+                let (held, will) = folds.entry(writer).or_default();
+                *held += most(false).unwrap_or(0);
+                *will += most(true).unwrap_or(0);
             }
-            Err(Blurred) => bound.most += versions.iter().map(Version::most).max().unwrap_or(0),
+            None => {
+                let largest = most(false).max(most(true)).unwrap_or(0);
+                // What is only there if somebody commits, or only if not, may be nothing.
+                let certain = committed().any(|version| version.replaced_by.is_none())
+                    || most(true).is_some() && most(false).is_some();
+                bound.most += if certain { largest } else { largest.max(0) };
+            }
         }
     }
-    bound.most += open.values().map(|(held, will)| held.max(will)).sum::<i128>();
+    bound.most += folds.values().map(|(held, will)| held.max(will)).sum::<i128>();
     bound
 }
 
-/// Some transaction ended, or another wrote, while the versions of a slot were read.
-struct Blurred;
-
-/// The open transaction that has written or deleted a slot, if one has.
-fn writer(versions: &[Version]) -> Result<Option<OpenTransaction>, Blurred> {
-    let mut writers = versions.iter().flat_map(|version| [version.written_by, version.replaced_by]).flatten();
-    let writer = writers.next();
-    let several = writers.any(|other| Some(other) != writer);
-    let committed = || versions.iter().filter(|version| version.written_by.is_none());
-    // Who writes one in the place of another marks the other.
-    let unmarked = versions.len() > 1 && committed().any(|version| version.replaced_by.is_none());
-    if several || unmarked || committed().count() > 1 { Err(Blurred) } else { Ok(writer) }
+/// The open transaction that folds this slot into the others' sum, or writes that.
+fn folded_by(slot: i64, versions: &[Version]) -> Option<OpenTransaction> {
+    let (first, rest) = versions.split_first()?;
+    let writer = first.written_by.or(first.replaced_by)?;
+    // Nobody else's version among them, and none that stands whatever becomes of it.
+    let is_his = |version: &Version| match version.written_by {
+        Some(other) => slot == FOLDED && other == writer,
+        None => version.replaced_by == Some(writer),
+    };
+    let committed = versions.iter().filter(|version| version.written_by.is_none()).count();
+    (committed <= 1 && is_his(first) && rest.iter().all(is_his)).then_some(writer)
 }
 
 impl Version {

@@ -1,9 +1,10 @@
 //! Bringing slots together: what many backends have written becomes one row.
 
 use super::amounts::Closed;
+use super::bound::FOLDED;
 use super::period::Micros;
 use super::quotas::Meter;
-use super::slots::{FOLDED, Slots, Version};
+use super::slots::{Slots, Version};
 use super::{let_go, moment, quotas};
 use crate::cache;
 use crate::error::Error;
@@ -16,6 +17,10 @@ use std::collections::BTreeMap;
 
 /// Folds what no open transaction is writing, and says how many slots it did away with: none while another transaction folds.
 pub fn fold() -> Result<i64, Error> {
+    // Others take it that all of it comes true or nothing (bound.rs).
+    if xact::depth() > 1 {
+        return Err(Error::InSubtransaction("fold_usage()"));
+    }
     if !take_turn(0) {
         return Ok(0);
     }

@@ -130,6 +130,10 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
         // What was written ahead of it was within these limits; and what falls may lag behind, unless somebody is told of it.
         let told = limits.iter().any(|limit| limit.soft.is_some());
         let covered = recorded <= open.written && (amount > 0 || (!told && open.may_lag(recorded)));
+        // Unless it was deleted since, with the tenant.
+        let covered = covered
+            && Slots::open(tenant, &meter.name, Use::Writing)
+                .is_some_and(|slots| slots.at(open.place).is_some());
         if covered {
             open.recorded = recorded;
             LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));

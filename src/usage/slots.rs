@@ -16,8 +16,6 @@ use crate::rights::{self, Argument};
 use std::collections::BTreeSet;
 
 const COLUMNS: usize = 9;
-/// The slot that fold_usage() brings others together in.
-pub const FOLDED: i64 = 0;
 /// Backends are numbered below this. A slot that a prepared transaction holds is passed over for the next that many on.
 const STRIDE: usize = 1 << 24;
 

@@ -96,10 +96,12 @@ impl Work<'_> {
         let mut open = before;
         let closed = self.add_to(&mut open)?;
         let (adds, limited) = (self.amount > 0, self.enforce == Enforce::Hard);
+        // In another period a soft limit may be one again.
+        let same_hour = Period::Hour.start(self.now) <= before.base.hour_start;
         let agreed = before.terms == Some(self.terms);
         // Everybody counts what is granted as used already: who looks finds the same sum before and after. But requests are
         // counted without asking, so that more may be granted than is left.
-        let spends = adds && limited && agreed && counted == 0 && before.granted >= self.amount;
+        let spends = adds && limited && agreed && same_hour && counted == 0 && before.granted >= self.amount;
         if spends {
             open.granted -= self.amount;
         } else if adds {
@@ -117,7 +119,7 @@ impl Work<'_> {
                 let open = Open { recorded: before.recorded, calls: before.calls, ..open };
                 return Ok(Written::Near { open, closed });
             }
-            open.left = left + i128::from(open.granted);
+            open.left = left.saturating_add(i128::from(open.granted));
         }
         Ok(Written::Done { open, closed, crossed: Vec::new() })
     }
@@ -130,7 +132,8 @@ impl Work<'_> {
         counted: i64,
     ) -> Result<Written, Error> {
         let _moment = moment(self.key, Held::Alone);
-        let mut versions = self.slots.versions();
+        // Who has not heard of the first quota yet writes without a lock.
+        let mut versions = self.slots.versions_while_written();
         let mut open = match own_slot(&self.slots, self.key, Some(&versions), known, passed_over) {
             Ok(open) => open,
             Err(number) => return Ok(Written::NeedsSlot(number)),
@@ -237,15 +240,25 @@ pub fn own_slot(
         }
         None => slots.at(place).filter(|version| version.slot == slot),
     };
-    if let Some(open) = known.filter(|open| open.slot > passed_over)
-        && in_place(open.slot, open.place).is_some()
-    {
-        return Ok(open);
+    let versions_of = |number: i64| -> Vec<Version> {
+        match all {
+            Some(versions) => versions.iter().filter(|version| version.slot == number).copied().collect(),
+            None => slots.versions_of(number),
+        }
+    };
+    if let Some(open) = known.filter(|open| open.slot > passed_over) {
+        if in_place(open.slot, open.place).is_some() {
+            return Ok(open);
+        }
+        // This transaction has moved it with its whole table; or else deleted it, and what was recorded with it.
+        let written = open.base.plus(open.written);
+        if let [version] = versions_of(open.slot).as_slice()
+            && Ok(version.amounts) == written
+        {
+            return Ok(Open { place: version.place, ..open });
+        }
     }
-    // What the lost one lacks, or has too much of: it was deleted, or moved with its whole table, by this transaction.
-    let lacking = known.map_or(0, |open| open.recorded.saturating_sub(open.written));
     let of = |version: &Version| Open {
-        recorded: lacking,
         granted: version.granted,
         ..Open::new(version.slot, version.place, version.amounts)
     };
@@ -255,11 +268,7 @@ pub fn own_slot(
         return Ok(Open { terms: own.terms, left: own.left, ..of(&version) });
     }
     for number in Slots::numbers().filter(|number| *number > passed_over) {
-        let versions = match all {
-            Some(versions) => versions.iter().filter(|version| version.slot == number).copied().collect(),
-            None => slots.versions_of(number),
-        };
-        match versions.as_slice() {
+        match versions_of(number).as_slice() {
             [] => return Err(number),
             [version] if !version.is_undecided() => return Ok(of(version)),
             _ => {}

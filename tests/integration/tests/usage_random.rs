@@ -80,7 +80,8 @@ impl World {
             }
             3 if depth > 0 && self.prepared.is_none() => self.prepare(),
             4 => self.end_prepared(),
-            5 if depth == 0 || self.random.once_in(4) => {
+            // Not under a savepoint, which is refused.
+            5 if depth == 0 || (depth == 1 && self.random.once_in(4)) => {
                 self.send("SELECT tenancy.fold_usage()");
             }
             6 if depth > 0 => self.ask(),
