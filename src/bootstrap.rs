@@ -176,7 +176,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/preview_table.sql",
     name = "preview_table",
-    requires = [api::rights::read_as_role, "protect_table"]
+    requires = [api::rights::read_as_role, api::rights::count_as_role, "protect_table"]
 );
 extension_sql_file!(
     "../sql/bootstrap/assign_users.sql",
@@ -274,6 +274,7 @@ extension_sql_file!(
         api::projection::write_metadata,
         api::projection::projected_claims,
         api::rights::read_as_role,
+        api::rights::count_as_role,
         api::rights::execute_as_owner,
         api::rights::change_as_owner,
         api::rights::read_as_owner,

@@ -3,6 +3,7 @@
 
 use crate::cache;
 use crate::error::Error;
+use crate::pg::policy::Counting;
 use crate::pg::role::{self, Acting};
 use crate::rbac::Id;
 use pgrx::datum::DatumWithOid;
@@ -27,6 +28,38 @@ pub fn read_as_role(role: &str, query: &str) -> SpiResult<Option<Vec<Option<Stri
         let Some(_role) = Acting::reading_as(&role) else { return Ok(None) };
         client.select(query, None, &[])?.map(|row| row.get::<String>(1)).collect::<SpiResult<_>>().map(Some)
     })
+}
+
+/// How many rows a query counts for a role, where calls of `stands_for_policy` are the policies of `table` with that id;
+/// `None` if the present role is no member of it.
+pub fn count_as_role(
+    table: Oid,
+    role: &str,
+    query: &str,
+    stands_for_policy: Oid,
+    path: &str,
+) -> SpiResult<Option<u64>> {
+    let conditions = Spi::connect(|client| -> SpiResult<Vec<(Oid, CString)>> {
+        let query = "SELECT p.oid, p.polqual::pg_catalog.text FROM pg_catalog.pg_policy p
+                      WHERE p.polrelid OPERATOR(pg_catalog.=) $1 AND p.polqual IS NOT NULL";
+        let mut conditions = Vec::new();
+        for row in client.select(query, None, &[table.into()])? {
+            if let (Some(policy), Some(condition)) = (row.get::<Oid>(1)?, row.get::<String>(2)?)
+                && let Ok(condition) = CString::new(condition)
+            {
+                conditions.push((policy, condition));
+            }
+        }
+        Ok(conditions)
+    })?;
+    let find = |policy: Oid| {
+        conditions.iter().find(|(id, _)| *id == policy).map(|(_, condition)| condition.as_c_str())
+    };
+    let (Ok(role), Ok(query), Ok(path)) = (CString::new(role), CString::new(query), CString::new(path))
+    else {
+        return Ok(None);
+    };
+    Ok(Counting { query: &query, table, stands_for_policy, condition_of: &find }.as_role(&role, &path))
 }
 
 /// A statement that changes something.

@@ -150,6 +150,9 @@ DECLARE
     full_pages bigint[] := '{}';
     more_full bigint[];
 BEGIN
+    IF before IS NULL THEN
+        RAISE EXCEPTION 'before must be given' USING ERRCODE = '22023';
+    END IF;
     LOOP
         more_full := NULL;
         BEGIN
@@ -201,7 +204,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION tenancy.prune_slots(timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION tenancy.prune_slots(timestamptz) IS 'For administrators: the part of prune_usage that is written as the tables'' owner. Errors: 42501 not an administrator';
+COMMENT ON FUNCTION tenancy.prune_slots(timestamptz) IS 'For administrators: the part of prune_usage that is written as the tables'' owner. Errors: 42501 not an administrator; 22023 NULL';
 
 -- For operators: the identity decides, never the database role.
 CREATE FUNCTION tenancy.prune_slots_by_identity(before timestamptz) RETURNS bigint

@@ -18,6 +18,22 @@ fn read_as_role(db_role: &str, query: &str) -> Option<Vec<Option<String>>> {
     rights::read_as_role(db_role, query).unwrap_or_else(|error| Error::Spi(error).raise())
 }
 
+/// How many rows a query on a table of the host's counts, whose own rows the caller may read, with the rights of a database
+/// role that he is a member of for all else, and under a search_path. Calls of a function in its condition stand for the
+/// table's policies by their ids. NULL if he is no member.
+#[pg_extern]
+fn count_as_role(
+    relation: pg_sys::Oid,
+    db_role: &str,
+    query: &str,
+    stands_for_policy: pg_sys::Oid,
+    path: &str,
+) -> Option<i64> {
+    let counted = rights::count_as_role(relation, db_role, query, stands_for_policy, path)
+        .unwrap_or_else(|error| Error::Spi(error).raise());
+    counted.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
+}
+
 /// A statement that changes rows of the host's table, with the rights of the table's owner, who gets none of the caller's by
 /// his triggers, and nothing of whose is left to run later. How many rows it changed.
 #[pg_extern]

@@ -100,3 +100,48 @@ pub unsafe fn on_signal(signal: i32, handler: unsafe extern "C-unwind" fn(i32)) 
         pg_sys::pqsignal_be(signal, Some(handler));
     }
 }
+
+/// Makes somebody's rights and row security count for the first table of a query.
+///
+/// # Safety
+/// `query` was just analysed, and selects from a table.
+#[cfg(feature = "pg15")]
+pub unsafe fn check_first_as(query: *mut pg_sys::Query, role: pg_sys::Oid) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if let Some(table) = pgrx::PgList::<pg_sys::RangeTblEntry>::from_pg((*query).rtable).get_ptr(0) {
+            (*table).checkAsUser = role;
+        }
+    }
+}
+
+/// As above.
+///
+/// # Safety
+/// `query` was just analysed, and selects from a table.
+#[cfg(not(feature = "pg15"))]
+pub unsafe fn check_first_as(query: *mut pg_sys::Query, role: pg_sys::Oid) {
+    // SAFETY: the caller's promise; from 16 on rights have a list of their own.
+    unsafe {
+        if let Some(table) =
+            pgrx::PgList::<pg_sys::RTEPermissionInfo>::from_pg((*query).rteperminfos).get_ptr(0)
+        {
+            (*table).checkAsUser = role;
+        }
+    }
+}
+
+/// Runs a query that was started.
+///
+/// # Safety
+/// ExecutorStart was called for it, and it has not run.
+pub unsafe fn run_to_end(query: *mut pg_sys::QueryDesc) {
+    let forward = pg_sys::ScanDirection::ForwardScanDirection;
+    // SAFETY: the caller's promise; 0 is for all rows. From 18 on nothing is said about how often it runs.
+    unsafe {
+        #[cfg(feature = "pg18")]
+        pg_sys::ExecutorRun(query, forward, 0);
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::ExecutorRun(query, forward, 0, true);
+    }
+}

@@ -13,6 +13,7 @@ pub mod measure;
 pub mod moment_lock;
 pub mod nodes;
 pub mod plan;
+pub mod policy;
 pub mod report;
 pub mod role;
 pub mod scan;

@@ -306,3 +306,39 @@ DELETE FROM tenancy.tenants WHERE slug IN ('hostile-a', 'hostile-b') OR id = '4e
 SELECT tenancy.drop_role('hostile_viewer', cascade => true);
 DELETE FROM tenancy.permissions WHERE name LIKE 'hostile.%';
 DROP OWNED BY hostile_app, hostile_admin; DROP ROLE hostile_owner, hostile_app, hostile_admin;
+-- Previews again: what a policy's constants are of runs code whenever the policy's text is parsed; and functions in a policy,
+-- be they the owner's or somebody else's, read no more than the role does, and need not be in a schema that the role may use.
+CREATE ROLE hostile_owner; CREATE ROLE hostile_third; CREATE ROLE hostile_app; CREATE SCHEMA hostile; GRANT ALL ON SCHEMA hostile TO hostile_owner; GRANT USAGE ON SCHEMA hostile TO hostile_app, hostile_third;
+CREATE SCHEMA hostile_private AUTHORIZATION hostile_third; GRANT USAGE ON SCHEMA hostile_private TO hostile_owner;
+CREATE TABLE hostile.other ();
+SET ROLE hostile_third;
+CREATE FUNCTION hostile_private.reads(id int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE WARNING 'asked of row % as %; temporary relations to read: %', id, current_user,
+        ARRAY(SELECT c.relname FROM pg_catalog.pg_class c WHERE starts_with(c.relname, 'tenancy_preview'));
+    RETURN true;
+END $$;
+SET ROLE hostile_owner;
+CREATE FUNCTION hostile.evil(i int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE WARNING 'constant computed as %, a superuser: %', current_user, (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user);
+    RETURN true;
+END $$;
+CREATE DOMAIN hostile.evil AS int CHECK (hostile.evil(value));
+CREATE TABLE hostile.docs (id int, tenant_id uuid); GRANT SELECT, UPDATE, DELETE ON hostile.docs TO hostile_app; INSERT INTO hostile.docs VALUES (1), (2), (3);
+CREATE POLICY fence ON hostile.docs AS RESTRICTIVE USING (id < 3);
+CREATE POLICY constants ON hostile.docs USING ('{7}'::hostile.evil[] IS NOT NULL AND hostile_private.reads(id));
+CREATE POLICY constant ON hostile.docs TO hostile_third USING ('{7}'::hostile.evil[] IS NOT NULL);
+ALTER TABLE hostile.docs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+RESET ROLE;
+SELECT * FROM tenancy.preview_table('hostile.docs', gen_random_uuid(), db_role => 'hostile_app', resource => 'hostile', existing_policies => 'keep');
+-- Counting takes one SELECT on the table that it is told, and a role that the caller is a member of.
+SELECT tenancy.count_as_role('hostile.docs'::regclass, 'hostile_app', q, 'tenancy.preview_policy(oid)'::regprocedure, 'public') AS counted
+  FROM unnest('{SELECT FROM hostile.docs,SELECT FROM hostile.docs WHERE id < 3,SELECT FROM hostile.other,DELETE FROM hostile.docs,SELECT 1,VACUUM,""}'::text[]) q;
+GRANT EXECUTE ON FUNCTION tenancy.count_as_role(oid, text, text, oid, text) TO hostile_third; GRANT USAGE ON SCHEMA tenancy TO hostile_third; GRANT SELECT ON hostile.docs TO hostile_third;
+SET ROLE hostile_third;
+SELECT tenancy.count_as_role('hostile.docs'::regclass, 'hostile_owner', 'SELECT FROM hostile.docs', 0, 'public') AS stranger;
+RESET ROLE;
+REVOKE ALL ON FUNCTION tenancy.count_as_role(oid, text, text, oid, text) FROM hostile_third; REVOKE USAGE ON SCHEMA tenancy FROM hostile_third;
+DROP SCHEMA hostile, hostile_private CASCADE;
+DROP ROLE hostile_owner, hostile_third, hostile_app;

@@ -22,6 +22,9 @@ CREATE TEMP TABLE rows_before AS SELECT * FROM tenancy.usage_history WHERE meter
 -- Who may not, neither by function nor by what the function calls.
 SELECT n, c.command, pg_temp.try(n, c.command) FROM generate_series(1, 4) n, (VALUES
     (1, $$SELECT tenancy.prune_usage(now() - interval '30 days')$$), (2, $$SELECT tenancy.prune_slots_by_identity(now() - interval '30 days')$$), (3, $$SELECT tenancy.prune_slots(now())$$), (4, $$SELECT tenancy.empty_slots(now())$$)) c (i, command) ORDER BY c.i, n;
+-- NULL is no time, and not infinity.
+SELECT n, pg_temp.try(n, c.command) FROM generate_series(1, 4) n, (VALUES (1, 'SELECT tenancy.prune_slots_by_identity(NULL)'), (2, 'SELECT tenancy.prune_slots(NULL)'), (3, 'SELECT tenancy.prune_usage(NULL)')) c (i, command) ORDER BY c.i, n;
+SELECT test.attempt(NULL, 'SELECT tenancy.prune_slots(NULL)') AS by_administrator;
 -- By BYPASSRLS, without a right to write usage. A superuser's wrapper does it for others; a wrapper of that role's does not.
 CREATE ROLE pr_service NOLOGIN BYPASSRLS;
 SELECT tenancy.enable_role('pr_service');
