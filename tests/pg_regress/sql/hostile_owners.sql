@@ -206,6 +206,17 @@ SELECT * FROM pg_temp.gained();
 SELECT attnotnull FROM pg_attribute WHERE attrelid = 'hostile.kid'::regclass AND attname = 'tenant_id';
 SELECT contype, convalidated FROM pg_constraint WHERE conrelid = 'hostile.kid'::regclass ORDER BY 1;
 SELECT count(*) AS policies FROM pg_policy WHERE polrelid = 'hostile.kid'::regclass;
+-- And leaves nothing behind for the end of a transaction that is somebody else's.
+DELETE FROM hostile.climbed;
+SET ROLE hostile_owner;
+CREATE FUNCTION hostile.put_off() RETURNS void LANGUAGE sql AS $$ INSERT INTO hostile.deferring VALUES (1) $$;
+CREATE FUNCTION hostile.defers(int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.put_off(); RETURN true; END $$;
+CREATE TABLE hostile.late (CHECK (hostile.defers(1))) INHERITS (hostile.parent);
+ALTER TABLE hostile.late ALTER tenant_id DROP NOT NULL;
+RESET ROLE;
+ALTER TABLE hostile.late NO INHERIT hostile.parent;
+SELECT * FROM pg_temp.gained();
+ALTER ROLE hostile_owner NOSUPERUSER; DELETE FROM hostile.climbed;
 -- Triggers of his by the names of ours, once it can no longer be said what ours should be: what he wrote into their conditions
 -- is parsed by nobody else, and a constant of a type of his runs his code when it is. What calls our function is enabled again.
 SET ROLE hostile_owner;
