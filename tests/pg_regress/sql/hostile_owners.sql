@@ -379,6 +379,13 @@ SET client_min_messages = warning;
 UPDATE tenancy.tenants SET key = '4802' WHERE slug = 'hostile-a';
 SHOW search_path;
 SELECT rolsuper AS super, ARRAY(SELECT DISTINCT how || ' as ' || by FROM hostile.climbed ORDER BY 1) AS computed FROM pg_roles WHERE rolname = 'hostile_owner';
+-- And so does dropping a tenant.
+DELETE FROM hostile.climbed;
+SELECT tenancy.create_tenant('hostile-c', owner => NULL, key => '4803') AS c \gset
+\c -
+SET client_min_messages = warning;
+SELECT tenancy.drop_tenant(:'c');
+SELECT rolsuper AS super, ARRAY(SELECT DISTINCT how || ' as ' || by FROM hostile.climbed ORDER BY 1) AS computed FROM pg_roles WHERE rolname = 'hostile_owner';
 SELECT tenancy.detach_members() IS NOT NULL, tenancy.detach_tenants() IS NOT NULL;
 DROP SCHEMA hostile CASCADE;
 DELETE FROM tenancy.tenants WHERE slug IN ('hostile-a', 'hostile-b') OR id = '4e000000-0000-4000-8000-000000000001';
