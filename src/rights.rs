@@ -62,10 +62,10 @@ pub fn count_as_role(
     Ok(Counting { query: &query, table, stands_for_policy, condition_of: &find }.as_role(&role, &path))
 }
 
-/// A statement that changes something.
+/// A statement that changes something, in whoever's transaction: nothing of the owner's is left to run when that ends.
 pub fn execute_as_owner(table: Oid, statement: &str) -> SpiResult<()> {
     Spi::connect_mut(|client| {
-        let Some(_owner) = Acting::as_owner_of(table) else { return Ok(()) };
+        let Some(_owner) = Acting::confined_as_owner_of(table) else { return Ok(()) };
         client.update(statement, None, &[]).map(|_| ())
     })
 }

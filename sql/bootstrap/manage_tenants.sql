@@ -175,7 +175,6 @@ CREATE FUNCTION tenancy.drop_tenant(tenant uuid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     p record;
-    holds boolean;
     holders text[] := '{}';
 BEGIN
     IF NOT tenancy.is_administrator() THEN
@@ -192,9 +191,9 @@ BEGIN
                FROM tenancy.protected_tables t JOIN pg_class c ON c.oid = t.table_id
               WHERE t.table_id = t.root_id AND tenancy.column_number(t.table_id, t.options ->> 'tenant_column') IS NOT NULL
               ORDER BY c.oid::regclass::text LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L)', p.name, p.tenant_column, tenancy.tenant_value(tenant, p.tenant_type))
-           INTO holds;
-        IF holds THEN
+        -- As their owners, whose the tables' indexes and perhaps by now the columns' types are.
+        IF (tenancy.read_as_owner(p.name, format('SELECT EXISTS (SELECT FROM %s WHERE %I = %L)::text',
+                                                 p.name, p.tenant_column, tenancy.tenant_value(tenant, p.tenant_type))))[1]::boolean THEN
             holders := holders || p.name::text;
         END IF;
     END LOOP;

@@ -29,7 +29,7 @@ BEGIN
     UPDATE tenancy.metered_tables t
        SET size_column = a.attname || coalesce(substring(t.size_column FROM '\..*$'), '')
       FROM pg_trigger g JOIN pg_attribute a ON a.attrelid = g.tgrelid AND a.attnum = g.tgattr[0]
-     WHERE g.tgrelid = t.table_id AND g.tgname = '~pg_tenancy_meter_size'
+     WHERE g.tgrelid = t.table_id AND g.tgname = '~pg_tenancy_meter_size' AND g.tgfoid = 'tenancy.count_rows()'::regprocedure
        AND t.size_column IS NOT NULL AND a.attname <> split_part(t.size_column, '.', 1) AND position('.' IN a.attname) = 0;
     -- No longer below its root.
     FOR item IN

@@ -83,6 +83,11 @@ CREATE FUNCTION tenancy.crossing_unique_keys(root regclass, options jsonb)
            SELECT CASE WHEN t.shared THEN 'It would not hold for shared rows, which have no tenant.'
                        WHEN i.indisreplident THEN 'It is the table''s replica identity.'
                        WHEN NOT i.indisvalid THEN 'It is not valid.'
+                       -- Its text is executed with the caller's rights, and a constant of such a type runs its owner's code when it is parsed.
+                       WHEN EXISTS (SELECT FROM pg_depend e JOIN pg_type y ON y.oid = e.refobjid JOIN pg_roles o ON o.oid = y.typowner
+                                     WHERE e.classid = 'pg_class'::regclass AND e.objid = i.indexrelid AND e.refclassid = 'pg_type'::regclass
+                                       AND NOT o.rolsuper AND o.rolname <> current_user)
+                       THEN 'It computes with a type whose owner is no superuser.'
                        WHEN EXISTS (SELECT FROM pg_constraint f
                                      WHERE f.contype = 'f' AND f.conindid = i.indexrelid AND f.conparentid = 0
                                        AND NOT EXISTS (SELECT FROM tenancy.crossing_foreign_keys(root, options) k

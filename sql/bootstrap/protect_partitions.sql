@@ -69,7 +69,7 @@ CREATE FUNCTION tenancy.reference_by_trigger(relation regclass) RETURNS TABLE (p
       JOIN pg_depend c ON c.classid = 'pg_trigger'::regclass AND c.objid = t.oid AND c.refclassid = 'pg_class'::regclass
                       AND c.refobjid = t.tgrelid AND c.refobjsubid > 0
       JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = c.refobjsubid
-     WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_copy_tenant';
+     WHERE t.tgrelid = relation AND t.tgname = '~pg_tenancy_copy_tenant' AND t.tgfoid = 'tenancy.copy_tenant()'::regprocedure;
     END;
 COMMENT ON FUNCTION tenancy.reference_by_trigger(regclass) IS 'Administrators only: the other table and the column that the copying trigger of a table depends on';
 
@@ -88,37 +88,60 @@ BEGIN
        AND NOT EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables p ON p.table_id = i.inhrelid WHERE i.inhparent = ANY (changed)) THEN
         RETURN;
     END IF;
-    -- A renamed tenant column: the policy knows which it is.
-    UPDATE tenancy.protected_tables p
-       SET options = p.options || jsonb_build_object('tenant_column', a.attname)
-      FROM pg_policy o
-      JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = o.oid AND d.refclassid = 'pg_class'::regclass
-      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-     WHERE o.polrelid = p.table_id AND o.polname = '!pg_tenancy_isolation' AND d.refobjid = p.table_id AND d.refobjsubid > 0
-       AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL;
-    -- An observed table has no policy, but the default that was given to it, or its index.
-    UPDATE tenancy.protected_tables p
-       SET options = p.options || jsonb_build_object('tenant_column', a.attname)
-      FROM pg_attribute a
-     WHERE p.options ->> 'mode' = 'observe' AND a.attrelid = p.table_id AND a.attnum > 0 AND NOT a.attisdropped
-       AND tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL
-       AND a.attname = tenancy.observed_column(p.table_id, p.undo);
-    -- A renamed table that others take their tenant from, or column that refers to it: the trigger knows which they are.
+    -- Owners can make policies and triggers that look like ours: what they say of their own tables must not keep us from anybody
+    -- else's. So each table has a handler of its own.
+    -- A renamed tenant column: the policy knows which it is. An observed table has none, but the default that was given to
+    -- it, or its index.
+    FOR item IN
+        SELECT DISTINCT ON (p.table_id) p.table_id, coalesce(c.attname, tenancy.observed_column(p.table_id, p.undo)) AS tenant_column
+          FROM tenancy.protected_tables p
+          LEFT JOIN LATERAL (
+               SELECT a.attname
+                 FROM pg_policy o
+                 JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = o.oid AND d.refclassid = 'pg_class'::regclass
+                 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                WHERE o.polrelid = p.table_id AND o.polname = '!pg_tenancy_isolation' AND d.refobjid = p.table_id AND d.refobjsubid > 0) c ON true
+         WHERE tenancy.column_number(p.table_id, p.options ->> 'tenant_column') IS NULL
+           AND (c.attname IS NOT NULL OR p.options ->> 'mode' = 'observe')
+         ORDER BY p.table_id, c.attname
+    LOOP
+        CONTINUE WHEN item.tenant_column IS NULL;
+        BEGIN
+            UPDATE tenancy.protected_tables p
+               SET options = p.options || jsonb_build_object('tenant_column', item.tenant_column) WHERE p.table_id = item.table_id;
+        EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            RAISE WARNING 'table % is not looked after: %', item.table_id, SQLERRM;
+        END;
+    END LOOP;
+    -- A renamed table that others take their tenant from, or column that refers to it: the trigger knows which they are. But who
+    -- may call our functions can have them name any table: one that is protected counts, and that takes no tenant from this one.
     FOR item IN
         SELECT p.table_id, p.root_id, r.parent, r.reference
           FROM tenancy.protected_tables p CROSS JOIN LATERAL tenancy.reference_by_trigger(p.table_id) r
          WHERE p.options ->> 'backfill_from' IS NOT NULL AND (everything OR p.table_id = ANY (changed) OR r.parent = ANY (changed))
+           AND EXISTS (SELECT FROM tenancy.protected_tables q WHERE q.table_id = r.parent)
+           AND NOT EXISTS (SELECT FROM tenancy.reference_line(p.root_id, r.parent) l JOIN tenancy.protected_tables q ON q.table_id = l.relation
+                            WHERE q.root_id = p.root_id)
     LOOP
-        UPDATE tenancy.protected_tables p
-           SET options = p.options || jsonb_build_object('backfill_from', jsonb_build_object('table', item.parent, 'column', item.reference))
-         WHERE p.table_id = item.table_id
-           AND p.options -> 'backfill_from' <> jsonb_build_object('table', item.parent, 'column', item.reference);
-        CONTINUE WHEN NOT EXISTS (
-            SELECT FROM pg_trigger t JOIN tenancy.protected_tables p ON p.table_id = t.tgrelid
-             WHERE t.tgrelid = item.table_id AND t.tgparentid = 0 AND t.tgname = ANY (tenancy.trigger_names())
-               AND NOT EXISTS (SELECT FROM tenancy.wanted_triggers(p.table_id, p.root_id, p.options) w
-                                WHERE w.name = t.tgname AND w.definition = pg_get_triggerdef(t.oid)));
-        PERFORM tenancy.cover_relation(item.root_id, item.table_id);
+        BEGIN
+            UPDATE tenancy.protected_tables p
+               SET options = p.options || jsonb_build_object('backfill_from', jsonb_build_object('table', item.parent, 'column', item.reference))
+             WHERE p.table_id = item.table_id
+               AND p.options -> 'backfill_from' <> jsonb_build_object('table', item.parent, 'column', item.reference);
+            IF EXISTS (
+                SELECT FROM pg_trigger t JOIN tenancy.protected_tables p ON p.table_id = t.tgrelid
+                 WHERE t.tgrelid = item.table_id AND t.tgparentid = 0 AND t.tgname = ANY (tenancy.trigger_names())
+                   AND NOT EXISTS (SELECT FROM tenancy.wanted_triggers(p.table_id, p.root_id, p.options) w
+                                    WHERE w.name = t.tgname AND coalesce(w.definition = pg_get_triggerdef(t.oid), true))) THEN
+                PERFORM tenancy.cover_relation(item.root_id, item.table_id);
+            END IF;
+        EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            RAISE WARNING 'table % is not looked after: %', item.table_id, SQLERRM;
+        END;
     END LOOP;
     -- No longer below its root: it is the root of what is below it.
     FOR item IN
@@ -127,14 +150,20 @@ BEGIN
            AND NOT EXISTS (SELECT FROM pg_inherits i JOIN tenancy.protected_tables q ON q.table_id = i.inhparent
                             WHERE i.inhrelid = p.table_id AND q.root_id = p.root_id)
     LOOP
-        WITH RECURSIVE below (id) AS (
-            SELECT item.table_id::oid
-            UNION
-            SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.id
-        )
-        UPDATE tenancy.protected_tables p SET root_id = item.table_id
-          FROM below b WHERE p.table_id = b.id AND p.root_id = item.root_id;
-        PERFORM tenancy.cover_relation(item.table_id, item.table_id);
+        BEGIN
+            WITH RECURSIVE below (id) AS (
+                SELECT item.table_id::oid
+                UNION
+                SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.id
+            )
+            UPDATE tenancy.protected_tables p SET root_id = item.table_id
+              FROM below b WHERE p.table_id = b.id AND p.root_id = item.root_id;
+            PERFORM tenancy.cover_relation(item.table_id, item.table_id);
+        EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            RAISE WARNING 'table % is not looked after: %', item.table_id, SQLERRM;
+        END;
     END LOOP;
     -- Attached again, or protected by itself in the same way before: it is covered with what is above it.
     FOR item IN
@@ -142,8 +171,14 @@ BEGIN
           JOIN tenancy.protected_tables q ON q.table_id = i.inhparent
          WHERE p.table_id = p.root_id AND q.options = p.options
     LOOP
-        UPDATE tenancy.protected_tables p SET root_id = item.root_id WHERE p.root_id = item.table_id;
-        PERFORM tenancy.cover_relation(item.root_id, item.table_id);
+        BEGIN
+            UPDATE tenancy.protected_tables p SET root_id = item.root_id WHERE p.root_id = item.table_id;
+            PERFORM tenancy.cover_relation(item.root_id, item.table_id);
+        EXCEPTION WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            RAISE WARNING 'table % is not looked after: %', item.table_id, SQLERRM;
+        END;
     END LOOP;
     FOR item IN
         SELECT r.table_id, c.relation

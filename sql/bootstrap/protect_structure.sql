@@ -15,6 +15,8 @@ COMMENT ON FUNCTION tenancy.trigger_names() IS 'Administrators only: every name 
 -- Postgres makes of it: a dependency, by which the trigger is found when that table is renamed, and goes with it.
 -- A partitioned table's rows are its partitions', which have triggers of their own: those of the table Postgres would copy to
 -- what is attached, and refuse to attach what has one of that name. It has one of statements, for the dependency alone.
+-- A definition is executed with our rights, and so is never one that Postgres wrote down: what a table has its owner may have
+-- made, and a constant of a type of his runs his code as soon as it is parsed. NULL: the trigger stays as it is.
 CREATE FUNCTION tenancy.wanted_triggers(relation regclass, root regclass, options jsonb) RETURNS TABLE (name text, definition text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -41,8 +43,9 @@ BEGIN
         copied := tenancy.referenced_tenant(root, options, '($1)');
     EXCEPTION WHEN invalid_parameter_value OR null_value_not_allowed THEN
         -- What a foreign key or the other table's protection said nobody says any more: what is there stays.
-        RETURN QUERY SELECT t.tgname::text, pg_get_triggerdef(t.oid) FROM pg_trigger t
-                      WHERE t.tgrelid = relation AND t.tgname LIKE '~pg\_tenancy\_copy\_%';
+        RETURN QUERY SELECT t.tgname::text, NULL::text FROM pg_trigger t
+                      WHERE t.tgrelid = relation AND t.tgname = ANY (tenancy.trigger_names())
+                        AND t.tgfoid = 'tenancy.copy_tenant()'::regprocedure;
         RETURN;
     END;
     SELECT format('EXECUTE FUNCTION tenancy.copy_tenant(%L, %L, %L, %L)', copied, tenant_column, reference, c.relname)
@@ -64,7 +67,7 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION tenancy.wanted_triggers(regclass, regclass, jsonb) IS 'Administrators only: the triggers for these options, on a table or child';
+COMMENT ON FUNCTION tenancy.wanted_triggers(regclass, regclass, jsonb) IS 'Administrators only: the triggers for these options, on a table or child; definition is NULL for one that is there and stays as it is';
 
 -- place: root, partition (gets constraints and indexes from its parent) or child (does not).
 CREATE FUNCTION tenancy.protect_structure(relation regclass, place text, root regclass, options jsonb, backfill text)
@@ -110,15 +113,20 @@ BEGIN
 
     RETURN QUERY
         WITH there AS (
-            SELECT t.tgname::text AS name, t.tgenabled IN ('O', 'A') AND pg_get_triggerdef(t.oid) = w.definition AS kept
+            SELECT t.tgname::text AS name, t.tgenabled IN ('O', 'A') AS enabled,
+                   w.name IS NOT NULL AND w.definition IS NULL AS stays, pg_get_triggerdef(t.oid) = w.definition AS as_wanted
               FROM pg_trigger t LEFT JOIN tenancy.wanted_triggers(relation, root, options) w ON w.name = t.tgname
              WHERE t.tgrelid = relation AND t.tgname = ANY (tenancy.trigger_names()) AND t.tgparentid = 0
         )
         SELECT 110, s.statement, NULL::jsonb
-          FROM (SELECT 1, t.name, format('DROP TRIGGER %I ON %s', t.name, relation) FROM there t WHERE t.kept IS NOT TRUE
+          FROM (SELECT 1, t.name, format('DROP TRIGGER %I ON %s', t.name, relation) FROM there t
+                 WHERE NOT t.stays AND (t.enabled AND t.as_wanted) IS NOT TRUE
                 UNION ALL
-                SELECT 2, w.name, w.definition FROM tenancy.wanted_triggers(relation, root, options) w
-                 WHERE NOT EXISTS (SELECT FROM there t WHERE t.name = w.name AND t.kept)) s (n, name, statement)
+                SELECT 2, t.name, format('ALTER TABLE ONLY %s ENABLE TRIGGER %I', relation, t.name) FROM there t WHERE t.stays AND NOT t.enabled
+                UNION ALL
+                SELECT 3, w.name, w.definition FROM tenancy.wanted_triggers(relation, root, options) w
+                 WHERE w.definition IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM there t WHERE t.name = w.name AND t.enabled AND t.as_wanted)) s (n, name, statement)
          ORDER BY s.n, s.name;
 
     IF place = 'partition' THEN

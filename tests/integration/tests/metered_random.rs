@@ -10,7 +10,8 @@ const ROUNDS: u32 = 4;
 const TRANSACTIONS: u32 = 40;
 
 /// What becomes of sessions that meet, and of rows that are there or not: nothing else may stop a change.
-const REFUSALS: &[&str] = &["23503", "23505", "23514", "40001", "40P01", "42P01", "55P03", "42P07", "42809"];
+const REFUSALS: &[&str] =
+    &["23503", "23505", "23514", "40001", "40P01", "42P01", "55P03", "42P07", "42710", "42809"];
 
 const SETUP: &str = "
     INSERT INTO tenancy.meters (name, unit, kind, period) VALUES ('m.rows', 'rows', 'gauge', 'day'),
@@ -132,7 +133,13 @@ impl Chooser {
                 Ok(_) => session.run("RELEASE s"),
                 Err(error) => {
                     let code = error.code().map(|code| code.code().to_owned()).unwrap_or_default();
-                    assert!(REFUSALS.contains(&code.as_str()), "{statement}\n{}", explain(&error));
+                    // Postgres's own, where a partition is detached while it is looked up to be dropped.
+                    let detached = explain(&error).contains("could not find tuple for parent of relation");
+                    assert!(
+                        detached || REFUSALS.contains(&code.as_str()),
+                        "{statement}\n{}",
+                        explain(&error)
+                    );
                     session.run("ROLLBACK TO s");
                 }
             }

@@ -206,6 +206,85 @@ SELECT * FROM pg_temp.gained();
 SELECT attnotnull FROM pg_attribute WHERE attrelid = 'hostile.kid'::regclass AND attname = 'tenant_id';
 SELECT contype, convalidated FROM pg_constraint WHERE conrelid = 'hostile.kid'::regclass ORDER BY 1;
 SELECT count(*) AS policies FROM pg_policy WHERE polrelid = 'hostile.kid'::regclass;
+-- And leaves nothing behind for the end of a transaction that is somebody else's.
+DELETE FROM hostile.climbed;
+SET ROLE hostile_owner;
+CREATE FUNCTION hostile.put_off() RETURNS void LANGUAGE sql AS $$ INSERT INTO hostile.deferring VALUES (1) $$;
+CREATE FUNCTION hostile.defers(int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM hostile.put_off(); RETURN true; END $$;
+CREATE TABLE hostile.late (CHECK (hostile.defers(1))) INHERITS (hostile.parent);
+ALTER TABLE hostile.late ALTER tenant_id DROP NOT NULL;
+RESET ROLE;
+ALTER TABLE hostile.late NO INHERIT hostile.parent;
+SELECT * FROM pg_temp.gained();
+ALTER ROLE hostile_owner NOSUPERUSER; DELETE FROM hostile.climbed;
+-- Triggers of his by the names of ours, once it can no longer be said what ours should be: what he wrote into their conditions
+-- is parsed by nobody else, and a constant of a type of his runs his code when it is. What calls our function is enabled again.
+SET ROLE hostile_owner;
+CREATE DOMAIN hostile.digit AS int CHECK (hostile.climb('constant'));
+CREATE FUNCTION hostile.nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TABLE hostile.heads (id int PRIMARY KEY, tenant_id uuid);
+CREATE TABLE hostile.items (id int PRIMARY KEY, head int REFERENCES hostile.heads, tenant_id uuid);
+CREATE TABLE hostile.more (id int, item int REFERENCES hostile.items, tenant_id uuid);
+RESET ROLE;
+SELECT tenancy.protect_table('hostile.heads', resource => 'hostile'), tenancy.protect_table('hostile.items', resource => 'hostile', backfill_from => 'heads(head)'),
+       tenancy.protect_table('hostile.more', resource => 'hostile', backfill_from => 'items(item)');
+GRANT USAGE ON SCHEMA tenancy TO hostile_owner;
+SET ROLE hostile_owner;
+CREATE TABLE hostile.items_1 () INHERITS (hostile.items);
+CREATE TABLE hostile.items_2 () INHERITS (hostile.items);
+ALTER TABLE hostile.items DROP CONSTRAINT items_head_fkey; ALTER TABLE hostile.heads DROP CONSTRAINT heads_pkey;
+DROP TRIGGER "~pg_tenancy_copy_tenant" ON hostile.items_1; DROP TRIGGER "~pg_tenancy_copy_tenant" ON hostile.items_2;
+CREATE TRIGGER "~pg_tenancy_copy_tenant" BEFORE INSERT ON hostile.items_1 FOR EACH ROW WHEN ('{7}'::hostile.digit[] IS NOT NULL) EXECUTE FUNCTION hostile.nothing();
+CREATE TRIGGER "~pg_tenancy_copy_other" BEFORE INSERT ON hostile.items_1 FOR EACH ROW WHEN ('{7}'::hostile.digit[] IS NOT NULL) EXECUTE FUNCTION tenancy.copy_tenant();
+CREATE TRIGGER "~pg_tenancy_copy_tenant" BEFORE INSERT ON hostile.items_2 FOR EACH ROW WHEN ('{7}'::hostile.digit[] IS NOT NULL) EXECUTE FUNCTION tenancy.copy_tenant();
+ALTER TABLE hostile.items_1 DISABLE TRIGGER USER;
+ALTER TABLE hostile.items_2 DISABLE TRIGGER USER;
+ALTER TABLE hostile.items_1 NO INHERIT hostile.items;
+ALTER TABLE hostile.items_2 NO INHERIT hostile.items;
+RESET ROLE;
+SELECT * FROM pg_temp.gained();
+SELECT tgrelid::regclass, tgname, tgenabled, tgfoid::regproc FROM pg_trigger WHERE tgrelid IN ('hostile.items_1'::regclass, 'hostile.items_2'::regclass) AND NOT tgisinternal ORDER BY 1, 2;
+ALTER ROLE hostile_owner NOSUPERUSER; DELETE FROM hostile.climbed;
+-- Nor is that of an index, by tenant_keys => 'fix'.
+SET ROLE hostile_owner;
+CREATE TABLE hostile.uniques (id int, tenant_id uuid);
+CREATE UNIQUE INDEX uniques_digit ON hostile.uniques (id) WHERE '{7}'::hostile.digit[] IS NOT NULL;
+CREATE UNIQUE INDEX uniques_plain ON hostile.uniques (id) WHERE id > 0;
+RESET ROLE;
+SELECT tenancy.protect_table('hostile.uniques', resource => 'hostile', tenant_keys => 'fix');
+SELECT * FROM pg_temp.gained();
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'hostile.uniques'::regclass ORDER BY 1;
+SELECT name, definition, reason FROM tenancy.crossing_keys('hostile.uniques', (SELECT options FROM tenancy.protected_tables WHERE table_id = 'hostile.uniques'::regclass));
+-- Dependencies that he makes up are his tables' alone: another owner's renamed table is still followed, and nobody is told to take
+-- his rows' tenants from what comes to have its old name.
+ALTER ROLE hostile_owner NOSUPERUSER; DELETE FROM hostile.climbed;
+CREATE ROLE hostile_victim; GRANT CREATE ON DATABASE :DBNAME TO hostile_victim;
+SET ROLE hostile_owner;
+ALTER TABLE hostile.heads ADD PRIMARY KEY (id); ALTER TABLE hostile.items ADD CONSTRAINT items_head_fkey FOREIGN KEY (head) REFERENCES hostile.heads;
+CREATE TABLE hostile.forged (LIKE hostile.items INCLUDING ALL);
+ALTER TABLE hostile.forged ADD FOREIGN KEY (head) REFERENCES hostile.heads;
+SET ROLE hostile_victim;
+CREATE SCHEMA hostile_v;
+CREATE TABLE hostile_v.heads (id int PRIMARY KEY, tenant_id uuid);
+CREATE TABLE hostile_v.items (id int, head int REFERENCES hostile_v.heads, tenant_id uuid);
+RESET ROLE;
+SELECT tenancy.protect_table('hostile.forged', resource => 'hostile', backfill_from => 'heads(head)'), tenancy.protect_table('hostile_v.heads', resource => 'hostile'),
+       tenancy.protect_table('hostile_v.items', resource => 'hostile', backfill_from => 'heads(head)');
+SET ROLE hostile_owner;
+DROP TRIGGER "~pg_tenancy_copy_tenant" ON hostile.items; DROP TRIGGER "~pg_tenancy_copy_tenant" ON hostile.forged; DROP TRIGGER "~pg_tenancy_copy_tenant" ON hostile.more;
+-- A cycle, and a table that is not protected, by our function; one that is, by his.
+CREATE TRIGGER "~pg_tenancy_copy_tenant" BEFORE UPDATE OF head ON hostile.items FOR EACH ROW WHEN ('hostile.more'::regclass IS NOT NULL) EXECUTE FUNCTION tenancy.copy_tenant();
+CREATE TRIGGER "~pg_tenancy_copy_tenant" BEFORE UPDATE OF head ON hostile.forged FOR EACH ROW WHEN ('hostile.climbed'::regclass IS NOT NULL) EXECUTE FUNCTION tenancy.copy_tenant();
+CREATE TRIGGER "~pg_tenancy_copy_tenant" BEFORE UPDATE OF item ON hostile.more FOR EACH ROW WHEN ('hostile.heads'::regclass IS NOT NULL) EXECUTE FUNCTION hostile.nothing();
+SET ROLE hostile_victim;
+ALTER SCHEMA hostile_v RENAME TO hostile_w;
+RESET ROLE;
+SELECT table_id, options -> 'backfill_from' AS backfill_from FROM tenancy.protected_tables
+ WHERE table_id IN ('hostile.items'::regclass, 'hostile.forged'::regclass, 'hostile.more'::regclass, 'hostile_w.items'::regclass) ORDER BY table_id::text COLLATE "C";
+SELECT pg_get_triggerdef(oid) LIKE '%FROM hostile_w.heads %' AS follows FROM pg_trigger WHERE tgrelid = 'hostile_w.items'::regclass AND tgname = '~pg_tenancy_copy_tenant';
+DROP SCHEMA hostile_w CASCADE;
+DROP OWNED BY hostile_victim; DROP ROLE hostile_victim;
+REVOKE USAGE ON SCHEMA tenancy FROM hostile_owner;
 -- The users table: what its indexes have as constants is computed while a query on it is planned, by everything that reads it.
 SET ROLE hostile_owner;
 CREATE TABLE hostile.users (id uuid PRIMARY KEY, email text, email_confirmed_at timestamptz, raw_app_meta_data jsonb);
@@ -299,6 +378,13 @@ DELETE FROM hostile.climbed;
 SET client_min_messages = warning;
 UPDATE tenancy.tenants SET key = '4802' WHERE slug = 'hostile-a';
 SHOW search_path;
+SELECT rolsuper AS super, ARRAY(SELECT DISTINCT how || ' as ' || by FROM hostile.climbed ORDER BY 1) AS computed FROM pg_roles WHERE rolname = 'hostile_owner';
+-- And so does dropping a tenant.
+DELETE FROM hostile.climbed;
+SELECT tenancy.create_tenant('hostile-c', owner => NULL, key => '4803') AS c \gset
+\c -
+SET client_min_messages = warning;
+SELECT tenancy.drop_tenant(:'c');
 SELECT rolsuper AS super, ARRAY(SELECT DISTINCT how || ' as ' || by FROM hostile.climbed ORDER BY 1) AS computed FROM pg_roles WHERE rolname = 'hostile_owner';
 SELECT tenancy.detach_members() IS NOT NULL, tenancy.detach_tenants() IS NOT NULL;
 DROP SCHEMA hostile CASCADE;
