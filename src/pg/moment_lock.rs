@@ -2,12 +2,9 @@
 
 use pgrx::pg_sys;
 
-/// Distinguishes ours from the advisory locks of SQL, whose fourth field is 1 or 2 (lockfuncs.c).
-const OURS: u16 = 0x7455;
-
-/// The field by which one kind of ours is told from another.
-const MOMENTS: u16 = OURS;
-const TURNS: u16 = OURS + 1;
+/// The fourth field distinguishes ours from the advisory locks of SQL, where it is 1 or 2 (lockfuncs.c), and from each other.
+const MOMENTS: u16 = 0x7455;
+const TURNS: u16 = MOMENTS + 1;
 
 fn tag(key: u64, kind: u16) -> pg_sys::LOCKTAG {
     // SAFETY: reads a static variable (globals.c).

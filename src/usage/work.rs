@@ -144,8 +144,9 @@ impl Work<'_> {
         };
         let mut found = standings(&versions, Granted::Counts);
         let others = |version: &&Version| version.slot != open.slot && version.granted > 0;
-        let free = standings(&versions, Granted::IsFree);
-        if self.amount > 0 && versions.iter().any(|v| others(&v)) && differ(&found, &free, open.recorded) {
+        let has_granted = self.amount > 0 && versions.iter().any(|version| others(&version));
+        let free = has_granted.then(|| standings(&versions, Granted::IsFree));
+        if let Some(free) = free.filter(|free| differ(&found, free, open.recorded)) {
             self.check(&free, &open)?;
             // An open transaction keeps what it may yet spend.
             for version in versions.iter().filter(others).filter(|version| !version.is_undecided()) {
