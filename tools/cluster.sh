@@ -3,9 +3,11 @@
 # only, so neither ports nor names can collide, and end with the run (see make_run).
 
 # cluster_start NAME [SETTING…]: a new cluster in this run's directory, running; the client
-# settings of the caller then lead to it. SETTING is a line for postgresql.conf.
+# settings of the caller then lead to it. SETTING is a line for postgresql.conf. CLOCK is the time
+# at which the server's clock starts (Debian's package faketime), for tests that midnight could break.
 cluster_start() {
-    local dir=$RUN/$1 key
+    local dir=$RUN/$1 key clock=()
+    [[ -z ${CLOCK:-} ]] || clock=(env LD_PRELOAD=/usr/'$LIB'/faketime/libfaketimeMT.so.1 FAKETIME="@$CLOCK" FAKETIME_DONT_FAKE_MONOTONIC=1)
     shift
     as_pg mkdir -m 755 "$dir"
     as_pg "$BINDIR/initdb" -D "$dir/data" -U postgres -A trust --no-locale -E UTF8 -N >"$dir.initdb" 2>&1 ||
@@ -15,7 +17,7 @@ cluster_start() {
         printf "unix_socket_directories = '%s'\n" "$dir"
         for key in "$@"; do printf '%s\n' "$key"; done
     } | as_pg tee -a "$dir/data/postgresql.conf" >/dev/null
-    as_pg "$BINDIR/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 60 start >/dev/null ||
+    as_pg "${clock[@]}" "$BINDIR/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 60 start >/dev/null ||
         { cat "$dir/log" >&2; die "the scratch server did not start"; }
     cluster_use "${dir##*/}"
 }

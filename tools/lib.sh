@@ -16,6 +16,8 @@ export PATH
 
 # Exported flags replace the ones cargo-pgrx needs, and the generated schema vanishes.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+# A server started with these appends a backtrace to the DETAIL of errors that pass through Rust.
+unset RUST_BACKTRACE RUST_LIB_BACKTRACE
 # A caller's client settings must not lead a test to another server.
 unset PGHOST PGPORT PGUSER PGDATABASE PGPASSWORD PGSERVICE PGOPTIONS PGDATA PGPASSFILE
 
@@ -160,6 +162,12 @@ sweep_runs() {
     done
 }
 
+# failing FILE PATTERN: the names, in what a tier printed, of the tests that failed; tools/test
+# names them again beside the sum, which may be all that somebody sees of a run.
+failing() {
+    [[ -z ${PGT_TALLY:-} ]] || sed -nE "s/$2/\1/p" "$1" >>"$PGT_TALLY.failing"
+}
+
 # finish_tier NAME PASSED FAILED: the last thing that a tier's script does. PGT_TALLY is the
 # file from which tools/test reads the counts.
 finish_tier() {
@@ -171,6 +179,7 @@ finish_tier() {
 
 # cargo_counts FILE: sums the `test result:` lines of a cargo test log into PASSED and FAILED.
 cargo_counts() {
+    failing "$1" '^test (.*) \.\.\. FAILED$'
     read -r PASSED FAILED < <(awk '
         /^test result: / { for (i = 2; i <= NF; i++) { if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1) } }
         END { print p + 0, f + 0 }' "$1")

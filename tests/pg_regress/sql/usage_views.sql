@@ -38,8 +38,8 @@ SELECT this_month, total FROM tenancy.usage_current WHERE meter = 'vw.rows';
 SELECT tenancy.create_plan('vw plan', is_default => true), tenancy.set_plan_quota('vw plan', 'vw.calls', 2, 3, 'hour'), tenancy.set_plan_quota('vw plan', 'vw.calls', hard => 40, period => 'day'), tenancy.set_plan_quota('vw plan', 'vw.calls', 100, 200, 'month'),
        tenancy.set_plan_quota('vw plan', 'vw.calls', 150, period => 'none'), tenancy.set_plan_quota('vw plan', 'vw.rows', hard => 0), tenancy.set_plan_quota('vw plan', 'vw.total', hard => 9223372036854775807, period => 'none'), tenancy.set_quota(:b, 'vw.calls');
 SELECT right(tenant_id::text, 1) AS t, meter, period, used, soft, hard, remaining, percent,
-       CASE WHEN resets_at = :'hour'::timestamptz + interval '1 hour' THEN 'next hour' WHEN resets_at = (:'day'::timestamptz AT TIME ZONE 'UTC' + interval '1 day') AT TIME ZONE 'UTC' THEN 'next day'
-            WHEN resets_at = (:'month'::timestamptz AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC' THEN 'next month' ELSE resets_at::text END AS resets, source
+       CASE WHEN resets_at = CASE period WHEN 'hour' THEN :'hour'::timestamptz + interval '1 hour' WHEN 'day' THEN (:'day'::timestamptz AT TIME ZONE 'UTC' + interval '1 day') AT TIME ZONE 'UTC'
+                                         ELSE (:'month'::timestamptz AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC' END THEN 'next ' || period ELSE resets_at::text END AS resets, source
   FROM tenancy.quota_status WHERE meter LIKE 'vw.%' ORDER BY 1, 2, 3;
 SELECT tenancy.period_end('month', '2026-01-31 23:59 UTC') AT TIME ZONE 'UTC' AS month, tenancy.period_end('day', '2026-12-31 00:00 UTC') AT TIME ZONE 'UTC' AS day, tenancy.period_end('hour', '2026-01-01 10:30 UTC') AT TIME ZONE 'UTC' AS hour,
        tenancy.period_end('none', now()) AS none, tenancy.period_end('month', 'infinity') AS infinite;
