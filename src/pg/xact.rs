@@ -57,6 +57,23 @@ pub fn depth() -> i32 {
     unsafe { pg_sys::GetCurrentTransactionNestLevel() }
 }
 
+/// Runs `work` with an active snapshot: at `Moment::PreCommit` there is none any more, and who reads or writes rows of a table
+/// that has a TOAST table must hold one (heapam.c asserts it from Postgres 18 on).
+pub fn with_snapshot<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: within a transaction, which still is one before it commits (xact.c). What an error leaves pushed its abort takes away.
+    let is_set = unsafe { pg_sys::ActiveSnapshotSet() };
+    if !is_set {
+        // SAFETY: as above.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+    }
+    let answer = work();
+    if !is_set {
+        // SAFETY: pops what was pushed above.
+        unsafe { pg_sys::PopActiveSnapshot() };
+    }
+    answer
+}
+
 /// The clock, not the statement's time: microseconds, Postgres epoch.
 pub fn now() -> i64 {
     // SAFETY: reads the clock (timestamp.c).

@@ -24,7 +24,7 @@ use crate::pg::keyed::{Place, Use};
 use crate::pg::moment_lock::{Held, MomentLock};
 use crate::pg::xact::{self, Moment};
 use crate::rbac::Id;
-use ledger::Ledger;
+use ledger::{Ledger, Open};
 use limits::Limit;
 use period::Period;
 use slots::{Granted, Slots};
@@ -182,16 +182,21 @@ fn settle() {
     if LEDGER.with_borrow(Ledger::is_empty) {
         return;
     }
-    for (key, known) in LEDGER.with_borrow(Ledger::unsettled) {
-        let (tenant, meter) = (&key.0, &*key.1);
-        let Some(slots) = Slots::open(tenant, meter, Use::Writing) else { continue };
-        let _moment = known.is_limited().then(|| moment(&key, Held::Shared));
-        // If this transaction has deleted the tenant since, there is no slot any more, and nothing to settle.
-        let Ok(mut open) = own_slot(&slots, &key, None, Some(known), 0) else { continue };
-        let recorded = open.recorded;
-        if write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
-            LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
-        }
+    let unsettled = LEDGER.with_borrow(Ledger::unsettled);
+    if !unsettled.is_empty() {
+        xact::with_snapshot(|| unsettled.into_iter().for_each(settle_one));
+    }
+}
+
+fn settle_one((key, known): (Key, Open<Place>)) {
+    let (tenant, meter) = (&key.0, &*key.1);
+    let Some(slots) = Slots::open(tenant, meter, Use::Writing) else { return };
+    let _moment = known.is_limited().then(|| moment(&key, Held::Shared));
+    // If this transaction has deleted the tenant since, there is no slot any more, and nothing to settle.
+    let Ok(mut open) = own_slot(&slots, &key, None, Some(known), 0) else { return };
+    let recorded = open.recorded;
+    if write(&slots, &mut open, recorded).unwrap_or_else(|error| error.raise()) {
+        LEDGER.with_borrow_mut(|ledger| ledger.put(&key, xact::depth(), Some(open)));
     }
 }
 
