@@ -4,7 +4,8 @@
 
 # cluster_start NAME [SETTING…]: a new cluster in this run's directory, running; the client
 # settings of the caller then lead to it. SETTING is a line for postgresql.conf. CLOCK is the time
-# at which the server's clock starts (Debian's package faketime), for tests that midnight could break.
+# at which the server's clock starts (Debian's package faketime), for tests that midnight could break;
+# under it lock_timeout and deadlock_timeout do not fire in time, so that meter_period of isolation fails.
 cluster_start() {
     local dir=$RUN/$1 key clock=()
     [[ -z ${CLOCK:-} ]] || clock=(env LD_PRELOAD=/usr/'$LIB'/faketime/libfaketimeMT.so.1 FAKETIME="@$CLOCK" FAKETIME_DONT_FAKE_MONOTONIC=1)

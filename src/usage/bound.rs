@@ -30,14 +30,16 @@ pub struct Bound {
     pub committed: i128,
 }
 
-/// No less than that, whichever of the versions, dead ones too, are the slots': of each its largest.
-pub fn ceiling(versions: impl IntoIterator<Item = (i64, i128)>) -> i128 {
+/// No less than that, whichever of the versions, dead ones too, are the slots': of each its largest. But less than nothing only
+/// of a slot that is known to be there: what was folded leaves dead versions, and not of every slot equally long.
+pub fn ceiling(versions: impl IntoIterator<Item = (i64, i128)>, is_there: impl Fn(i64) -> bool) -> i128 {
     let mut largest: BTreeMap<i64, i128> = BTreeMap::new();
     for (slot, amount) in versions {
         let most = largest.entry(slot).or_insert(amount);
         *most = (*most).max(amount);
     }
-    largest.values().sum()
+    let counts = |(slot, most): &(&i64, &i128)| **most >= 0 || is_there(**slot);
+    largest.iter().filter(counts).map(|(_, most)| most).sum()
 }
 
 /// No more than that, whichever of the open transactions commit, and whatever their savepoints bring back: of each slot its

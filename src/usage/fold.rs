@@ -68,6 +68,8 @@ fn fold_one(tenant: &Id, meter: &Meter, now: Micros) -> Result<i64, Error> {
         let is_target =
             |version: &&Version| version.slot == FOLDED && !version.is_undecided() && is_free(FOLDED);
         let Some(target) = versions.iter().find(is_target) else { return Ok(0) };
+        // Some may have been written in a later hour than this began in.
+        let now = versions.iter().map(|version| version.amounts.hour_start).fold(now, Micros::max);
         let (mut all, over) = target.amounts.at(now, meter.period);
         let mut close = |over: Option<Closed>| {
             over.into_iter()

@@ -4,6 +4,7 @@ use super::limits::Limit;
 use super::period::{Micros, Period};
 use super::quotas::Meter;
 use super::wording::Crossed;
+use super::work::Work;
 use super::{Key, Standing};
 use crate::cache::{self, QuotaVersion};
 use crate::error::Error;
@@ -72,13 +73,8 @@ fn remember(key: &Key, event: Event) {
 
 /// Records what is crossed and was not before, and ends what is no longer. While the tenant's usage of the meter is locked,
 /// so that no two tell the same; what is to be said is said afterwards, since a client may be slow to listen.
-pub fn note(
-    key: &Key,
-    meter: &Meter,
-    standings: &[Standing],
-    recorded: i64,
-    now: Micros,
-) -> Result<Vec<Crossed>, Error> {
+pub fn note(work: &Work, standings: &[Standing], recorded: i64) -> Result<Vec<Crossed>, Error> {
+    let Work { key, meter, now, .. } = *work;
     let (tenant, mut crossed) = (&key.0, Vec::new());
     for standing in standings {
         let Some(soft) = standing.limit.soft else { continue };
@@ -91,10 +87,17 @@ pub fn note(
             continue;
         }
         let events = KeyedEvents::open(tenant, meter)?;
+        // A gauge may have fallen where nobody was told: while it had no soft limit, or by several at once.
+        let rises = meter.gauge && exceeds && used - i128::from(work.amount) <= i128::from(soft);
+        let is_known = events.contains(&event);
+        if (rises && is_known) || (!exceeds && !events.all.is_empty()) {
+            let which = [Argument::Uuid(*tenant), Argument::Text(&meter.name)];
+            rights::write_as_owner(events.table.oid(), END_EVENTS, &which);
+        }
         if exceeds && events.is_certain(&event) && !meter.gauge && !WROTE.get() {
             remember(key, event);
         }
-        if exceeds && !events.contains(&event) {
+        if exceeds && (rises || !is_known) {
             let row = [
                 Argument::Uuid(*tenant),
                 Argument::Text(&meter.name),
@@ -109,9 +112,6 @@ pub fn note(
                 let (meter, unit) = (meter.name.to_string(), meter.unit.to_string());
                 crossed.push(Crossed { meter, unit, period, used, soft, hard: standing.limit.hard });
             }
-        } else if !exceeds && !events.all.is_empty() {
-            let which = [Argument::Uuid(*tenant), Argument::Text(&meter.name)];
-            rights::write_as_owner(events.table.oid(), END_EVENTS, &which);
         }
     }
     Ok(crossed)

@@ -46,10 +46,16 @@ impl Exceeded {
     }
 
     pub fn hint(&self) -> &'static str {
-        match (self.reserved > 0, self.resets) {
-            (true, _) => "Try again when those transactions have ended.",
-            (false, Some(_)) => "Wait until then, or have the quota raised by tenancy.set_quota().",
-            (false, None) => "Make room, or have the quota raised by tenancy.set_quota().",
+        let Self { used, reserved, hard, .. } = self;
+        let asked = i128::from(self.asked);
+        match self.resets {
+            _ if *hard == 0 => "Have the quota raised by tenancy.set_quota().",
+            _ if asked > (*hard).into() => {
+                "Ask for less at once, or have the quota raised by tenancy.set_quota()."
+            }
+            _ if used - reserved + asked <= (*hard).into() => "Try again when those transactions have ended.",
+            Some(_) => "Wait until then, or have the quota raised by tenancy.set_quota().",
+            None => "Make room, or have the quota raised by tenancy.set_quota().",
         }
     }
 }

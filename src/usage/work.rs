@@ -144,16 +144,20 @@ impl Work<'_> {
         };
         let mut found = standings(&versions, Granted::Counts);
         let others = |version: &&Version| version.slot != open.slot && version.granted > 0;
-        let has_granted = self.amount > 0 && versions.iter().any(|version| others(&version));
-        let free = has_granted.then(|| standings(&versions, Granted::IsFree));
-        if let Some(free) = free.filter(|free| differ(&found, free, open.recorded)) {
+        // What is granted to others is not used yet, so that nobody is told of it.
+        let mut free = match versions.iter().any(|version| others(&version)) {
+            true => standings(&versions, Granted::IsFree),
+            false => found.clone(),
+        };
+        if self.amount > 0 && differ(&found, &free, open.recorded) {
             self.check(&free, &open)?;
             // An open transaction keeps what it may yet spend.
             for version in versions.iter().filter(others).filter(|version| !version.is_undecided()) {
                 let _taken = self.slots.write(version.slot, version.place, &version.amounts, 0);
             }
-            versions = self.slots.versions();
+            versions = self.slots.versions_while_written();
             found = standings(&versions, Granted::Counts);
+            free = standings(&versions, Granted::IsFree);
             if self.enforce == Enforce::Nothing && versions.iter().any(|v| others(&v)) {
                 // More is used than those who granted it to themselves knew of.
                 cache::signal_quota_change();
@@ -166,7 +170,7 @@ impl Work<'_> {
         if !write(&self.slots, &mut open, ahead)? {
             return Ok(Written::Lost(open.slot));
         }
-        let crossed = soft::note(self.key, self.meter, &found, open.recorded, self.now)?;
+        let crossed = soft::note(self, &free, open.recorded)?;
         Ok(Written::Done { open, closed, crossed })
     }
 
@@ -185,13 +189,14 @@ impl Work<'_> {
     /// passed.
     fn left_below(&self, open: &Open<Place>, counted: i64) -> i128 {
         let versions = self.slots.all_versions();
+        let is_there = |slot| self.slots.versions_of(slot).iter().any(|version| !version.is_undecided());
         let left = |limit: &Limit| {
             let within = |version: &Version| {
                 let amount = version.amounts.within(limit.period, self.now);
                 (version.slot, i128::from(amount) + i128::from(version.granted))
             };
-            let others =
-                bound::ceiling(versions.iter().filter(|version| version.slot != open.slot).map(within));
+            let others = versions.iter().filter(|version| version.slot != open.slot);
+            let others = bound::ceiling(others.map(within), is_there);
             let mine = [open.base.within(limit.period, self.now), open.recorded, open.granted, counted];
             let used = others + mine.into_iter().map(i128::from).sum::<i128>();
             let soft = limit.soft.filter(|soft| !soft::is_told(self.key, limit, *soft, self.now));

@@ -32,11 +32,12 @@ fn populate(cluster: &Cluster) -> Session {
     admin
 }
 
-/// All that people see of it.
+/// All that people see of it, but for what depends on the hour that it is.
 fn seen(session: &mut Session) -> String {
     session.text(
         "SELECT json_build_array(
-                    (SELECT json_agg(c) FROM tenancy.usage_current c),
+                    (SELECT json_agg(c.total) FROM tenancy.usage_current c),
+                    (SELECT json_agg(u ORDER BY u.slot) FROM tenancy.usage u),
                     (SELECT json_agg(h ORDER BY h.period_start) FROM tenancy.usage_history h),
                     (SELECT json_agg(s) FROM tenancy.quota_status s),
                     (SELECT json_agg(e) FROM tenancy.quota_events e))",

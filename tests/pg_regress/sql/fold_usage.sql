@@ -1,4 +1,5 @@
 -- Folding: many slots become one, and no sum changes, of the present or of the past.
+CALL test.stay_within_the_hour();
 \set a '''6e000000-0000-0000-0000-00000000000a'''
 INSERT INTO tenancy.tenants (id, slug, name) VALUES (:a, 'folded', 'Folded');
 SELECT tenancy.create_meter('fo.calls', 'calls', 'counter', period => 'hour'), tenancy.create_meter('fo.rows', 'rows', 'gauge', period => 'day');
@@ -15,6 +16,15 @@ SELECT meter, slot, hour = date_trunc('hour', now(), 'UTC') AS now, hour_amount,
 SELECT meter, (extract(epoch FROM date_trunc('day', now(), 'UTC') - date_trunc('day', period_start, 'UTC')) / 86400)::int AS days_ago, amount FROM tenancy.usage_periods WHERE tenant_id = :a ORDER BY meter COLLATE "C", period_start;
 (TABLE fo_before EXCEPT TABLE pg_temp.history) UNION ALL (TABLE pg_temp.history EXCEPT TABLE fo_before);
 SELECT * FROM (TABLE fo_current EXCEPT SELECT * FROM tenancy.usage_current) lost;
+-- What others write after it began may be of a later hour, or month: nothing is moved there.
+BEGIN;
+INSERT INTO tenancy.usage (tenant_id, meter, slot, hour, hour_amount, day_amount, month_amount, total)
+SELECT :a, m, n, date_trunc('hour', now(), 'UTC') + age, 1, 10, 100, 1000
+  FROM (VALUES ('fo.calls'), ('fo.rows')) m (m), (VALUES (11, interval '0'), (12, '1 hour'), (13, '960 hours'), (14, '960 hours')) v (n, age);
+CREATE TEMPORARY TABLE fo_later AS SELECT * FROM pg_temp.history;
+SELECT tenancy.fold_usage();
+(TABLE fo_later EXCEPT TABLE pg_temp.history) UNION ALL (TABLE pg_temp.history EXCEPT TABLE fo_later);
+ROLLBACK;
 -- Again there is nothing to do; what comes next is folded in; nothing is lost to a rollback.
 SELECT tenancy.fold_usage();
 BEGIN;

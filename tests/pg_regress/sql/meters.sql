@@ -1,4 +1,5 @@
 -- Meters: who makes, changes and drops them, by function and by plain DML alike; what is refused; pruning.
+CALL test.stay_within_the_hour();
 SET client_min_messages = warning;
 \set a '''6a000000-0000-0000-0000-00000000000a'''
 -- 1 writes as an operator, 2 reads as one, 3 owns a tenant, 4 is nobody.

@@ -1,4 +1,5 @@
 -- Usage and quotas as Prometheus reads them: the view, and the text format with its escapes.
+CALL test.stay_within_the_hour();
 SET client_min_messages = warning;
 \set a '''6f000000-0000-0000-0000-00000000000a'''
 SELECT tenancy.prometheus_text() = '' AS nothing_yet;

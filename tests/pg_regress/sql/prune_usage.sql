@@ -1,4 +1,5 @@
 -- Pruning what still stands in slots: of periods that are over, of whatever meter; limits, totals and gauges stay right. Who may.
+CALL test.stay_within_the_hour();
 SET client_min_messages = warning;
 \set a '''6b000000-0000-0000-0000-00000000000a'''
 -- 1 writes as an operator, 2 reads as one, 3 owns the tenant, 4 is nobody.

@@ -1,4 +1,5 @@
 -- Quotas: hard ones are never exceeded, soft ones are told once; what is left; plans, exceptions, and their ends.
+CALL test.stay_within_the_hour();
 \set a '''6d000000-0000-0000-0000-00000000000a'''
 \set b '''6d000000-0000-0000-0000-00000000000b'''
 CREATE FUNCTION pg_temp.att(command text) RETURNS text LANGUAGE sql AS $$ SELECT test.attempt('6d000000-0000-0000-0000-000000000001', command) $$;

@@ -1,4 +1,5 @@
 -- Recording usage: who may, what is refused and then not counted, and what a transaction sees of its own.
+CALL test.stay_within_the_hour();
 SET client_min_messages = warning;
 \set a '''6c000000-0000-0000-0000-00000000000a'''
 \set b '''6c000000-0000-0000-0000-00000000000b'''

@@ -58,3 +58,13 @@ BEGIN
     END;
 END
 $$;
+-- For tests of what is used in an hour, a day or a month: waits for the next hour if this one is about to end (in UTC).
+CREATE PROCEDURE test.stay_within_the_hour() LANGUAGE plpgsql AS $$
+DECLARE
+    left_of_it interval := date_trunc('hour', clock_timestamp(), 'UTC') + interval '1 hour' - clock_timestamp();
+BEGIN
+    IF left_of_it < interval '15 seconds' THEN
+        PERFORM pg_sleep_for(left_of_it + interval '0.1 second');
+    END IF;
+END
+$$;

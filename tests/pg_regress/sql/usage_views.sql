@@ -1,5 +1,6 @@
 -- What the views make of slots and history: the present hour, day and month, closed periods that still stand in slots, gauges,
 -- limits; sums that no bigint holds.
+CALL test.stay_within_the_hour();
 SET client_min_messages = warning;
 SET timezone = 'Asia/Kolkata';
 SET datestyle = 'ISO';

@@ -1,6 +1,6 @@
 //! How much may have been used while transactions are open: never less than what any outcome of theirs comes to.
 
-use pg_tenancy_unit::usage::bound::{Bound, Version, bound};
+use pg_tenancy_unit::usage::bound::{Bound, Version, bound, ceiling};
 use pg_tenancy_unit::usage::grant::grant;
 use pg_tenancy_unit::usage::limits::{Limit, Quotas, Until, fingerprint};
 use pg_tenancy_unit::usage::period::Period;
@@ -51,6 +51,15 @@ fn what_is_granted_may_come_true_but_is_not_used() {
     // Spending changes nothing for others, before and after.
     let spends = [granted(version(1, 5, None, Some(9)), 20), granted(version(1, 8, Some(9), None), 17)];
     assert_eq!(bound(spends), Bound { most: 25, committed: 5 });
+}
+
+/// What was folded leaves dead versions behind: those of slots that held less than nothing may be cleared away last.
+#[test]
+fn a_slot_that_is_gone_takes_nothing_off_the_others() {
+    let versions = [(0, 100), (0, 0), (2, -800), (3, -5), (3, -7), (4, 20)];
+    assert_eq!(ceiling(versions, |_| false), 120);
+    assert_eq!(ceiling(versions, |slot| slot == 3), 115);
+    assert_eq!(ceiling(versions, |_| true), -685);
 }
 
 /// What is read while transactions end and begin: a slot is never more than one of its versions.
@@ -219,6 +228,15 @@ fn messages_say_what_is_used_and_when_it_ends() {
         exceeded.detail().starts_with("100 of 100 calls are used in this month, 3 of them by transactions")
     );
     assert!(exceeded.hint().starts_with("Try again"));
+    // What they may give back is not enough; waiting for whatever is of no use.
+    exceeded.reserved = 1;
+    assert!(exceeded.hint().starts_with("Wait until then"));
+    exceeded.resets = None;
+    assert!(exceeded.hint().starts_with("Make room"));
+    (exceeded.asked, exceeded.reserved) = (101, 100);
+    assert!(exceeded.hint().starts_with("Ask for less"));
+    exceeded.hard = 0;
+    assert!(exceeded.hint().starts_with("Have the quota raised"));
     let crossed = Crossed {
         meter: "docs.rows".into(),
         unit: "rows".into(),
