@@ -54,16 +54,22 @@ pub enum Value<'v> {
     Number(i64),
 }
 
-/// A table of ours, and the index to find its rows by.
+/// A table of ours, and the name of the index to find its rows by.
 pub struct KeyedTable {
     raw: pg_sys::Relation,
-    index: Oid,
+    index: Option<&'static CStr>,
     lock: pg_sys::LOCKMODE,
 }
 
 impl KeyedTable {
     /// `None` if it is not there or has fewer columns than that, as with a library newer than the SQL.
-    pub fn open(schema: Oid, table: &CStr, index: Option<&CStr>, columns: usize, used: Use) -> Option<Self> {
+    pub fn open(
+        schema: Oid,
+        table: &CStr,
+        index: Option<&'static CStr>,
+        columns: usize,
+        used: Use,
+    ) -> Option<Self> {
         let lock = match used {
             Use::Reading => pg_sys::AccessShareLock,
             Use::Writing => pg_sys::RowExclusiveLock,
@@ -74,13 +80,16 @@ impl KeyedTable {
         if raw.is_null() {
             return None;
         }
-        // By name at each time: REINDEX CONCURRENTLY gives the name to another index.
-        let found = match index {
-            Some(name) => scan::relation(name, schema),
-            None => Some(Oid::INVALID),
-        };
-        let opened = Self { raw, index: found.unwrap_or(Oid::INVALID), lock };
-        (found.is_some() && opened.width() >= columns).then_some(opened)
+        let opened = Self { raw, index, lock };
+        (opened.width() >= columns).then_some(opened)
+    }
+
+    /// By name at each time, as REINDEX CONCURRENTLY gives the name to another index; and only where one is asked for, as
+    /// most who open a table know the place of their row. Without it a scan reads the whole table.
+    fn index(&self) -> Oid {
+        // SAFETY: an open relation has a row of pg_class.
+        let schema = unsafe { (*(*self.raw).rd_rel).relnamespace };
+        self.index.and_then(|name| scan::relation(name, schema)).unwrap_or(Oid::INVALID)
     }
 
     pub fn oid(&self) -> Oid {
@@ -120,14 +129,15 @@ impl KeyedTable {
                 );
             }
         }
+        let index = self.index();
         // SAFETY: relation, index, snapshot and keys are valid until systable_endscan; each tuple is valid until the next
         // call (access/genam.h). A dirty snapshot tells in xmin and xmax, of the tuple it was last asked about, which
         // transactions in progress wrote and replaced it (heapam_visibility.c: HeapTupleSatisfiesDirty).
         unsafe {
             let scan = pg_sys::systable_beginscan(
                 self.raw,
-                self.index,
-                self.index != Oid::INVALID,
+                index,
+                index != Oid::INVALID,
                 snapshot,
                 i32::try_from(keys.len()).unwrap_or(0),
                 scan_keys.as_mut_ptr(),
@@ -157,8 +167,9 @@ impl KeyedTable {
         }
     }
 
-    /// What is in a place that a row was in: a version that is not dead, perhaps of another row. Clears the page of dead ones
-    /// first, as a search by index would.
+    /// What is in a place that a row was in: a version that is not dead, perhaps of another row. Clears the page of dead ones,
+    /// as a search by index would, but only when half of it is taken: with a low fillfactor there would be something to
+    /// clear at every look.
     pub fn at(&self, place: Place, read: impl FnOnce(&KeyedRow)) {
         let mut snapshot = pg_sys::SnapshotData {
             snapshot_type: pg_sys::SnapshotType::SNAPSHOT_DIRTY,
@@ -166,16 +177,15 @@ impl KeyedTable {
         };
         let mut tuple = pg_sys::HeapTupleData { t_self: place.pointer(), ..Default::default() };
         let mut held = pg_sys::InvalidBuffer as pg_sys::Buffer;
-        // SAFETY: an open table, a block that it has, and buffers pinned until they are released, once each; pruning asks for a
-        // pin of one's own only (access/heapam.h). The tuple lies in the pinned page. A dirty snapshot tells as in `scan`.
+        // SAFETY: an open table, a block that it has, and a buffer pinned until it is released, once; pruning asks for no other
+        // pin than this one, and moves the tuple, which is not looked at any more then (access/heapam.h). The tuple lies in
+        // the pinned page. A dirty snapshot tells as in `scan`.
         unsafe {
             if place.block
                 >= pg_sys::RelationGetNumberOfBlocksInFork(self.raw, pg_sys::ForkNumber::MAIN_FORKNUM)
             {
                 return;
             }
-            let page = pg_sys::ReadBuffer(self.raw, place.block);
-            pg_sys::heap_page_prune_opt(self.raw, page);
             if pg_sys::heap_fetch(self.raw, &raw mut snapshot, &raw mut tuple, &raw mut held, false) {
                 let mut row = KeyedRow::of_width(self.width());
                 row.written_by = transaction(snapshot.xmin);
@@ -184,9 +194,11 @@ impl KeyedTable {
                 let (values, nulls) = (row.values.as_mut_ptr(), row.nulls.as_mut_ptr());
                 pg_sys::heap_deform_tuple(&raw mut tuple, (*self.raw).rd_att, values, nulls);
                 read(&row);
+                if is_half_full(held) {
+                    pg_sys::heap_page_prune_opt(self.raw, held);
+                }
                 pg_sys::ReleaseBuffer(held);
             }
-            pg_sys::ReleaseBuffer(page);
         }
     }
 
@@ -320,6 +332,16 @@ impl Key for i64 {
     }
 }
 
+/// By its header, which others may be changing just then: a guess, as it is to whoever prunes (pruneheap.c).
+///
+/// # Safety
+/// The buffer is pinned and holds a page of a table.
+unsafe fn is_half_full(buffer: pg_sys::Buffer) -> bool {
+    // SAFETY: the caller's promise; each page begins with its header (storage/bufpage.h).
+    let header = unsafe { &*pg_sys::BufferGetPage(buffer).cast::<pg_sys::PageHeaderData>() };
+    i32::from(header.pd_upper) - i32::from(header.pd_lower) < pg_sys::BLCKSZ as i32 / 2
+}
+
 /// The transaction, and not the savepoint, that a dirty snapshot tells of.
 fn transaction(xid: pg_sys::TransactionId) -> Option<u32> {
     // SAFETY: a transaction in progress was one when our snapshot was taken or has begun since, so that its parents are
@@ -369,8 +391,16 @@ impl KeyedRow {
     }
 
     pub fn text(&self, column: usize) -> Option<String> {
+        self.bytes(column).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// Whether a text is this one: as `TextKey` takes it, so that what the encoding makes of it does not matter.
+    pub fn is_text(&self, column: usize, text: &str) -> bool {
+        self.bytes(column) == Some(text.as_bytes())
+    }
+
+    fn bytes(&self, column: usize) -> Option<&[u8]> {
         // SAFETY: a column of type text, short enough never to be toasted out of line.
-        let bytes = self.value(column).map(|datum| unsafe { super::function::text_bytes(datum) })?;
-        Some(String::from_utf8_lossy(bytes).into_owned())
+        self.value(column).map(|datum| unsafe { super::function::text_bytes(datum) })
     }
 }

@@ -127,7 +127,7 @@ impl<'k> Slots<'k> {
         let mut version = None;
         self.table.at(place, |row| {
             let ours =
-                row.uuid(1).as_ref() == Some(self.tenant) && row.text(2).as_deref() == Some(self.meter);
+                row.uuid(1).as_ref() == Some(self.tenant) && row.is_text(2, self.meter);
             version = if ours { Version::read(row) } else { None };
         });
         version
