@@ -17,7 +17,10 @@ mod unguarded {
     // tens of nanoseconds; the others do not raise of a buffer that is pinned and a tuple that was just made.
     unsafe extern "C-unwind" {
         pub fn systable_getnext(scan: pg_sys::SysScanDesc) -> pg_sys::HeapTuple;
-        pub fn RelationGetNumberOfBlocksInFork(table: pg_sys::Relation, fork: pg_sys::ForkNumber::Type) -> u32;
+        pub fn RelationGetNumberOfBlocksInFork(
+            table: pg_sys::Relation,
+            fork: pg_sys::ForkNumber::Type,
+        ) -> u32;
         pub fn heap_fetch(
             table: pg_sys::Relation,
             snapshot: pg_sys::Snapshot,
@@ -226,7 +229,7 @@ impl KeyedTable {
     }
 
     /// What is in a place that a row was in: a version that is not dead, perhaps of another row. Clears the page of dead ones,
-    /// as a search by index would, but only when half of it is taken: with a low fillfactor there would be something to
+    /// as a search by index would, but only when a third of it is taken: with a low fillfactor there would be something to
     /// clear at every look.
     pub fn at(&self, place: Place, read: impl FnOnce(&KeyedRow)) {
         let mut snapshot = pg_sys::SnapshotData {
@@ -254,7 +257,7 @@ impl KeyedTable {
                 row.replaced_by = transaction(snapshot.xmax);
                 row.place = place;
                 read(&row);
-                if is_half_full(held) {
+                if is_third_full(held) {
                     pg_sys::heap_page_prune_opt(self.raw, held);
                 }
                 unguarded::ReleaseBuffer(held);
@@ -396,10 +399,10 @@ impl Key for i64 {
 ///
 /// # Safety
 /// The buffer is pinned and holds a page of a table.
-unsafe fn is_half_full(buffer: pg_sys::Buffer) -> bool {
+unsafe fn is_third_full(buffer: pg_sys::Buffer) -> bool {
     // SAFETY: the caller's promise; each page begins with its header (storage/bufpage.h).
     let header = unsafe { &*pg_sys::BufferGetPage(buffer).cast::<pg_sys::PageHeaderData>() };
-    i32::from(header.pd_upper) - i32::from(header.pd_lower) < pg_sys::BLCKSZ as i32 / 2
+    i32::from(header.pd_upper) - i32::from(header.pd_lower) < pg_sys::BLCKSZ as i32 * 2 / 3
 }
 
 /// The transaction, and not the savepoint, that a dirty snapshot tells of.

@@ -134,8 +134,7 @@ impl<'k> Slots<'k> {
     pub fn at(&self, place: Place) -> Option<Version> {
         let mut version = None;
         self.table.at(place, |row| {
-            let ours =
-                row.uuid(1).as_ref() == Some(self.tenant) && row.is_text(2, self.meter);
+            let ours = row.uuid(1).as_ref() == Some(self.tenant) && row.is_text(2, self.meter);
             version = if ours { Version::read(row) } else { None };
         });
         version
