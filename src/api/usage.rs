@@ -8,6 +8,7 @@ use crate::rbac::Id;
 use crate::session;
 use crate::usage::{self, Enforce, Meter, Recorded, Standing};
 use pgrx::pg_sys::Datum;
+use std::borrow::Cow;
 
 export! {
     pg_finfo_tenancy_record_usage, tenancy_record_usage => nothing, record_usage;
@@ -36,8 +37,8 @@ fn require_writable(command: &'static str) {
 }
 
 /// The argument as a name, as much of it as any has.
-fn name(call: &Call, index: usize) -> Option<String> {
-    call.name(index).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+fn name<'c>(call: &Call<'c>, index: usize) -> Option<Cow<'c, str>> {
+    call.name(index).map(String::from_utf8_lossy)
 }
 
 /// (meter, amount, tenant).
@@ -52,7 +53,7 @@ fn record_usage(call: &mut Call) -> Reply {
 fn record(call: &Call) -> Result<(), Error> {
     let name = name(call, 0).ok_or(Error::NullMeter)?;
     let amount = call.bigint(1).ok_or(Error::NullAmount)?;
-    let meter = usage::meter(&name).ok_or(Error::UnknownMeter(name))?;
+    let meter = usage::meter(&name).ok_or_else(|| Error::UnknownMeter(name.into_owned()))?;
     if amount < 0 && !meter.gauge {
         return Err(Error::NegativeAmount);
     }

@@ -3,13 +3,38 @@
 //! (access/genam.h, catalog/indexing.h), so neither privileges nor policies, triggers nor foreign keys play a part.
 
 use super::compat;
+pub use super::keyed_row::KeyedRow;
 use super::scan::{self, Key, TextKey};
 use super::snapshot::CatalogSnapshot;
 use pgrx::pg_sys::{self, Datum, Oid};
+use std::cell::Cell;
 use std::ffi::CStr;
 
+mod unguarded {
+    use pgrx::pg_sys;
+    // SAFETY: declared so in access/genam.h, access/heapam.h, access/htup_details.h and storage/bufmgr.h. The first three are
+    // called within one guard of `pg_guard_ffi_boundary` with what comes before or after them, as a guard for each costs
+    // tens of nanoseconds; the others do not raise of a buffer that is pinned and a tuple that was just made.
+    unsafe extern "C-unwind" {
+        pub fn systable_getnext(scan: pg_sys::SysScanDesc) -> pg_sys::HeapTuple;
+        pub fn RelationGetNumberOfBlocksInFork(
+            table: pg_sys::Relation,
+            fork: pg_sys::ForkNumber::Type,
+        ) -> u32;
+        pub fn heap_fetch(
+            table: pg_sys::Relation,
+            snapshot: pg_sys::Snapshot,
+            tuple: pg_sys::HeapTuple,
+            buffer: *mut pg_sys::Buffer,
+            keep: bool,
+        ) -> bool;
+        pub fn ReleaseBuffer(buffer: pg_sys::Buffer);
+        pub fn heap_freetuple(tuple: pg_sys::HeapTuple);
+    }
+}
+
 /// Where a version of a row is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Place {
     block: u32,
     offset: u16,
@@ -32,6 +57,7 @@ impl Place {
     }
 }
 
+#[derive(Clone, Copy)]
 pub enum Use {
     Reading,
     Writing,
@@ -54,33 +80,77 @@ pub enum Value<'v> {
     Number(i64),
 }
 
-/// A table of ours, and the index to find its rows by.
+/// A table of ours, and the name of the index to find its rows by.
 pub struct KeyedTable {
     raw: pg_sys::Relation,
-    index: Oid,
+    index: Option<&'static CStr>,
     lock: pg_sys::LOCKMODE,
 }
 
 impl KeyedTable {
     /// `None` if it is not there or has fewer columns than that, as with a library newer than the SQL.
-    pub fn open(schema: Oid, table: &CStr, index: Option<&CStr>, columns: usize, used: Use) -> Option<Self> {
+    pub fn open(
+        schema: Oid,
+        table: &CStr,
+        index: Option<&'static CStr>,
+        columns: usize,
+        used: Use,
+    ) -> Option<Self> {
+        Self::open_by_id(scan::relation(table, schema)?, index, columns, used)
+    }
+
+    /// The same of a table that is opened all the time: where it was last is tried first, which saves looking up its name.
+    /// What is there must be called so still, or it is looked up.
+    pub fn open_again(
+        last: &Cell<Option<(Oid, Oid)>>,
+        schema: &CStr,
+        table: &CStr,
+        index: Option<&'static CStr>,
+        columns: usize,
+        used: Use,
+    ) -> Option<Self> {
+        if let Some((schema, oid)) = last.get()
+            && let Some(opened) = Self::open_by_id(oid, index, columns, used)
+            && opened.is_called(schema, table)
+        {
+            return Some(opened);
+        }
+        let schema = scan::schema(schema)?;
+        let opened = Self::open(schema, table, index, columns, used)?;
+        last.set(Some((schema, opened.oid())));
+        Some(opened)
+    }
+
+    fn open_by_id(oid: Oid, index: Option<&'static CStr>, columns: usize, used: Use) -> Option<Self> {
         let lock = match used {
             Use::Reading => pg_sys::AccessShareLock,
             Use::Writing => pg_sys::RowExclusiveLock,
         } as pg_sys::LOCKMODE;
-        let oid = scan::relation(table, schema)?;
         // SAFETY: takes the lock and gives a counted reference or null (access/table.h).
         let raw = unsafe { pg_sys::try_table_open(oid, lock) };
         if raw.is_null() {
             return None;
         }
-        // By name at each time: REINDEX CONCURRENTLY gives the name to another index.
-        let found = match index {
-            Some(name) => scan::relation(name, schema),
-            None => Some(Oid::INVALID),
-        };
-        let opened = Self { raw, index: found.unwrap_or(Oid::INVALID), lock };
-        (found.is_some() && opened.width() >= columns).then_some(opened)
+        let opened = Self { raw, index, lock };
+        (opened.width() >= columns).then_some(opened)
+    }
+
+    /// By name at each time, as REINDEX CONCURRENTLY gives the name to another index; and only where one is asked for, as
+    /// most who open a table know the place of their row. Without it a scan reads the whole table.
+    fn index(&self) -> Oid {
+        let schema = self.of_class().relnamespace;
+        self.index.and_then(|name| scan::relation(name, schema)).unwrap_or(Oid::INVALID)
+    }
+
+    fn is_called(&self, schema: Oid, name: &CStr) -> bool {
+        let class = self.of_class();
+        // SAFETY: a relation's name ends with NUL.
+        class.relnamespace == schema && unsafe { CStr::from_ptr(class.relname.data.as_ptr()) } == name
+    }
+
+    fn of_class(&self) -> &pg_sys::FormData_pg_class {
+        // SAFETY: an open relation has a row of pg_class.
+        unsafe { &*(*self.raw).rd_rel }
     }
 
     pub fn oid(&self) -> Oid {
@@ -120,21 +190,28 @@ impl KeyedTable {
                 );
             }
         }
+        let index = self.index();
         // SAFETY: relation, index, snapshot and keys are valid until systable_endscan; each tuple is valid until the next
         // call (access/genam.h). A dirty snapshot tells in xmin and xmax, of the tuple it was last asked about, which
         // transactions in progress wrote and replaced it (heapam_visibility.c: HeapTupleSatisfiesDirty).
         unsafe {
             let scan = pg_sys::systable_beginscan(
                 self.raw,
-                self.index,
-                self.index != Oid::INVALID,
+                index,
+                index != Oid::INVALID,
                 snapshot,
                 i32::try_from(keys.len()).unwrap_or(0),
                 scan_keys.as_mut_ptr(),
             );
             let mut row = KeyedRow::of_width(self.width());
             loop {
-                let tuple = pg_sys::systable_getnext(scan);
+                let tuple = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    let tuple = unguarded::systable_getnext(scan);
+                    if !tuple.is_null() {
+                        row.fill(tuple, (*self.raw).rd_att);
+                    }
+                    tuple
+                });
                 if tuple.is_null() {
                     break;
                 }
@@ -143,12 +220,6 @@ impl KeyedTable {
                     row.replaced_by = transaction(undecided.xmax);
                 }
                 row.place = Place::of(&(*tuple).t_self);
-                pg_sys::heap_deform_tuple(
-                    tuple,
-                    (*self.raw).rd_att,
-                    row.values.as_mut_ptr(),
-                    row.nulls.as_mut_ptr(),
-                );
                 if !each(&row) {
                     break;
                 }
@@ -157,8 +228,9 @@ impl KeyedTable {
         }
     }
 
-    /// What is in a place that a row was in: a version that is not dead, perhaps of another row. Clears the page of dead ones
-    /// first, as a search by index would.
+    /// What is in a place that a row was in: a version that is not dead, perhaps of another row. Clears the page of dead ones,
+    /// as a search by index would, but only when a third of it is taken: with a low fillfactor there would be something to
+    /// clear at every look.
     pub fn at(&self, place: Place, read: impl FnOnce(&KeyedRow)) {
         let mut snapshot = pg_sys::SnapshotData {
             snapshot_type: pg_sys::SnapshotType::SNAPSHOT_DIRTY,
@@ -166,27 +238,30 @@ impl KeyedTable {
         };
         let mut tuple = pg_sys::HeapTupleData { t_self: place.pointer(), ..Default::default() };
         let mut held = pg_sys::InvalidBuffer as pg_sys::Buffer;
-        // SAFETY: an open table, a block that it has, and buffers pinned until they are released, once each; pruning asks for a
-        // pin of one's own only (access/heapam.h). The tuple lies in the pinned page. A dirty snapshot tells as in `scan`.
+        let mut row = KeyedRow::of_width(self.width());
+        // SAFETY: an open table, a block that it has, and a buffer pinned until it is released, once; pruning asks for no other
+        // pin than this one, and moves the tuple, which is not looked at any more then (access/heapam.h). The tuple lies in
+        // the pinned page. A dirty snapshot tells as in `scan`.
         unsafe {
-            if place.block
-                >= pg_sys::RelationGetNumberOfBlocksInFork(self.raw, pg_sys::ForkNumber::MAIN_FORKNUM)
-            {
-                return;
-            }
-            let page = pg_sys::ReadBuffer(self.raw, place.block);
-            pg_sys::heap_page_prune_opt(self.raw, page);
-            if pg_sys::heap_fetch(self.raw, &raw mut snapshot, &raw mut tuple, &raw mut held, false) {
-                let mut row = KeyedRow::of_width(self.width());
+            let found = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                let (main, tuple) = (pg_sys::ForkNumber::MAIN_FORKNUM, &raw mut tuple);
+                let found = place.block < unguarded::RelationGetNumberOfBlocksInFork(self.raw, main)
+                    && unguarded::heap_fetch(self.raw, &raw mut snapshot, tuple, &raw mut held, false);
+                if found {
+                    row.fill(tuple, (*self.raw).rd_att);
+                }
+                found
+            });
+            if found {
                 row.written_by = transaction(snapshot.xmin);
                 row.replaced_by = transaction(snapshot.xmax);
                 row.place = place;
-                let (values, nulls) = (row.values.as_mut_ptr(), row.nulls.as_mut_ptr());
-                pg_sys::heap_deform_tuple(&raw mut tuple, (*self.raw).rd_att, values, nulls);
                 read(&row);
-                pg_sys::ReleaseBuffer(held);
+                if is_third_full(held) {
+                    pg_sys::heap_page_prune_opt(self.raw, held);
+                }
+                unguarded::ReleaseBuffer(held);
             }
-            pg_sys::ReleaseBuffer(page);
         }
     }
 
@@ -209,7 +284,7 @@ impl KeyedTable {
                 }
                 pg_sys::CommandCounterIncrement();
             }
-            pg_sys::heap_freetuple(tuple);
+            unguarded::heap_freetuple(tuple);
             place
         }
     }
@@ -320,57 +395,20 @@ impl Key for i64 {
     }
 }
 
+/// By its header, which others may be changing just then: a guess, as it is to whoever prunes (pruneheap.c).
+///
+/// # Safety
+/// The buffer is pinned and holds a page of a table.
+unsafe fn is_third_full(buffer: pg_sys::Buffer) -> bool {
+    // SAFETY: the caller's promise; each page begins with its header (storage/bufpage.h).
+    let header = unsafe { &*pg_sys::BufferGetPage(buffer).cast::<pg_sys::PageHeaderData>() };
+    i32::from(header.pd_upper) - i32::from(header.pd_lower) < pg_sys::BLCKSZ as i32 * 2 / 3
+}
+
 /// The transaction, and not the savepoint, that a dirty snapshot tells of.
 fn transaction(xid: pg_sys::TransactionId) -> Option<u32> {
     // SAFETY: a transaction in progress was one when our snapshot was taken or has begun since, so that its parents are
     // still known (subtrans.c).
     (xid != pg_sys::InvalidTransactionId)
         .then(|| unsafe { pg_sys::SubTransGetTopmostTransaction(xid) }.into_inner())
-}
-
-/// A row being scanned, valid within the callback. Columns by number, as catalogs count, and of the type asked for.
-pub struct KeyedRow {
-    values: Vec<Datum>,
-    nulls: Vec<bool>,
-    pub place: Place,
-    /// The transaction in progress, if another's, that wrote this version.
-    pub written_by: Option<u32>,
-    /// The one that has replaced or deleted it.
-    pub replaced_by: Option<u32>,
-}
-
-impl KeyedRow {
-    fn of_width(width: usize) -> Self {
-        Self {
-            values: vec![Datum::from(0); width],
-            nulls: vec![true; width],
-            place: Place { block: 0, offset: 0 },
-            written_by: None,
-            replaced_by: None,
-        }
-    }
-
-    fn value(&self, column: usize) -> Option<Datum> {
-        (!self.nulls.get(column - 1)?).then(|| self.values.get(column - 1).copied()).flatten()
-    }
-
-    /// bigint, or timestamptz in microseconds.
-    pub fn number(&self, column: usize) -> Option<i64> {
-        self.value(column).map(|datum| datum.value() as i64)
-    }
-
-    pub fn uuid(&self, column: usize) -> Option<[u8; 16]> {
-        // SAFETY: a column of type uuid: sixteen bytes by reference.
-        self.value(column).map(|datum| unsafe { *datum.cast_mut_ptr::<[u8; 16]>() })
-    }
-
-    pub fn flag(&self, column: usize) -> bool {
-        self.value(column).is_some_and(|datum| datum.value() & 0xff != 0)
-    }
-
-    pub fn text(&self, column: usize) -> Option<String> {
-        // SAFETY: a column of type text, short enough never to be toasted out of line.
-        let bytes = self.value(column).map(|datum| unsafe { super::function::text_bytes(datum) })?;
-        Some(String::from_utf8_lossy(bytes).into_owned())
-    }
 }

@@ -9,6 +9,7 @@ pub mod function;
 pub mod invalidation;
 pub mod jsonb;
 pub mod keyed;
+pub mod keyed_row;
 pub mod measure;
 pub mod moment_lock;
 pub mod nodes;

@@ -25,22 +25,29 @@ extern "C-unwind" fn role_changed(_arg: pg_sys::Datum, _cache: c_int, _hash: u32
     }
 }
 
+mod unguarded {
+    use super::Oid;
+    // SAFETY: declared so in miscadmin.h, read a static variable and cannot raise, so that a jump buffer would guard nothing.
+    unsafe extern "C-unwind" {
+        pub safe fn GetUserId() -> Oid;
+        pub safe fn GetOuterUserId() -> Oid;
+        pub safe fn InSecurityRestrictedOperation() -> bool;
+    }
+}
+
 pub fn current() -> Oid {
-    // SAFETY: reads a static variable (miscinit.c).
-    unsafe { pg_sys::GetUserId() }
+    unguarded::GetUserId()
 }
 
 /// The role that the session itself took, by SET ROLE or at login, whatever SECURITY DEFINER functions lie between.
 pub fn outer() -> Oid {
-    // SAFETY: reads a static variable (miscinit.c).
-    unsafe { pg_sys::GetOuterUserId() }
+    unguarded::GetOuterUserId()
 }
 
 /// Whether a superuser maintains what is somebody else's, such as an index: what runs then is that owner's, and the outer
 /// role lends it nothing.
 pub fn is_restricted() -> bool {
-    // SAFETY: reads a static variable (miscinit.c).
-    unsafe { pg_sys::InSecurityRestrictedOperation() }
+    unguarded::InSecurityRestrictedOperation()
 }
 
 /// Superuser, BYPASSRLS, or a member of the role that owns the schema's objects.

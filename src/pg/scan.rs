@@ -98,8 +98,8 @@ impl TextKey {
     /// `None` for what is no text of a database in this encoding: one of another has ASCII only in common with UTF-8.
     pub fn new(text: &str) -> Option<Self> {
         // SAFETY: reads a static variable (mbutils.c).
-        let encoding = unsafe { pg_sys::GetDatabaseEncoding() };
-        let same = encoding == pg_sys::pg_enc::PG_UTF8 as i32 || text.is_ascii();
+        let is_utf8 = || unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32;
+        let same = text.is_ascii() || is_utf8();
         if same { pgrx::IntoDatum::into_datum(text).map(Self) } else { None }
     }
 

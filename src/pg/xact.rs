@@ -6,11 +6,16 @@ use pgrx::pg_sys;
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 mod unguarded {
-    // SAFETY: both are declared so in access/xact.h, return a static variable and cannot raise, so that the
-    // jump buffer that pgrx's wrapper would set up (tens of nanoseconds, per row) guards nothing.
+    // SAFETY: declared so in access/xact.h, access/xlog.h and utils/timestamp.h. They read the transaction's state, which
+    // always exists, shared memory or the clock, and cannot raise, so that the jump buffer that pgrx's wrapper would set
+    // up (tens of nanoseconds, per row) guards nothing.
     unsafe extern "C-unwind" {
         pub safe fn GetCurrentStatementStartTimestamp() -> i64;
+        pub safe fn GetCurrentTransactionNestLevel() -> i32;
+        pub safe fn GetCurrentTimestamp() -> i64;
+        pub safe fn IsInParallelMode() -> bool;
         pub safe fn IsTransactionState() -> bool;
+        pub safe fn RecoveryInProgress() -> bool;
     }
 }
 
@@ -53,8 +58,7 @@ pub fn ends_with_call() -> bool {
 
 /// How deep in subtransactions this is; 1 is the transaction itself.
 pub fn depth() -> i32 {
-    // SAFETY: reads the current transaction state, which always exists (xact.c).
-    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
+    unguarded::GetCurrentTransactionNestLevel()
 }
 
 /// Runs `work` with an active snapshot: at `Moment::PreCommit` there is none any more, and who reads or writes rows of a table
@@ -76,8 +80,7 @@ pub fn with_snapshot<T>(work: impl FnOnce() -> T) -> T {
 
 /// The clock, not the statement's time: microseconds, Postgres epoch.
 pub fn now() -> i64 {
-    // SAFETY: reads the clock (timestamp.c).
-    unsafe { pg_sys::GetCurrentTimestamp() }
+    unguarded::GetCurrentTimestamp()
 }
 
 /// A number that no other process of the server has at this time, from 0.
@@ -86,20 +89,19 @@ pub fn backend_number() -> i32 {
 }
 
 pub fn in_parallel_mode() -> bool {
-    // SAFETY: reads the nesting count of the current transaction state, which always exists (xact.c).
-    unsafe { pg_sys::IsInParallelMode() }
+    unguarded::IsInParallelMode()
 }
 
 /// Whether nothing can be written: READ ONLY, a hot standby, or a parallel worker.
 pub fn is_read_only() -> bool {
-    // SAFETY: reads static variables (xact.c, xlogrecovery.c).
-    unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() || pg_sys::IsInParallelMode() }
+    // SAFETY: reads a static variable (xact.c).
+    let read_only = unsafe { pg_sys::XactReadOnly };
+    read_only || in_recovery() || in_parallel_mode()
 }
 
 /// Whether this server replays another's log, or its own.
 pub fn in_recovery() -> bool {
-    // SAFETY: reads shared memory (xlog.c).
-    unsafe { pg_sys::RecoveryInProgress() }
+    unguarded::RecoveryInProgress()
 }
 
 /// Whether all statements of this transaction see by one snapshot: REPEATABLE READ and SERIALIZABLE.

@@ -19,6 +19,7 @@ mod table;
 pub mod wording;
 mod work;
 
+use crate::cache;
 use crate::error::Error;
 use crate::pg::keyed::{Place, Use};
 use crate::pg::moment_lock::{Held, MomentLock};
@@ -142,7 +143,7 @@ pub fn record(tenant: &Id, meter: &Meter, amount: i64, enforce: Enforce) -> Resu
     }
     let slots = Slots::open(tenant, &meter.name, Use::Writing).ok_or(Error::UsageTables)?;
     // Who changes a meter's period has writers wait for him.
-    if work::terms(&limits).version != terms.version {
+    if cache::quota_version().numbers() != terms.version {
         drop(slots);
         let meter = quotas::meter(&meter.name).ok_or_else(|| Error::UnknownMeter(meter.name.to_string()))?;
         return record(tenant, &meter, amount, enforce);

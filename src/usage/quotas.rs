@@ -10,7 +10,7 @@ use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::xact;
 use crate::rbac::Id;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -33,8 +33,8 @@ pub struct Meter {
 struct Book {
     /// When what follows was read.
     version: Option<cache::QuotaVersion>,
-    meters: HashMap<String, Option<Meter>>,
-    quotas: HashMap<(Id, Rc<str>), Rc<Quotas>>,
+    meters: BTreeMap<String, Option<Meter>>,
+    quotas: BTreeMap<(Id, Rc<str>), Rc<Quotas>>,
     /// Whether some of it may be this transaction's own change.
     undecided: bool,
 }
@@ -80,7 +80,7 @@ fn recall<T: Clone>(
     answer
 }
 
-fn open(table: &CStr, index: Option<&CStr>, columns: usize) -> Option<KeyedTable> {
+fn open(table: &CStr, index: Option<&'static CStr>, columns: usize) -> Option<KeyedTable> {
     KeyedTable::open(scan::schema(cache::SCHEMA)?, table, index, columns, Use::Reading)
 }
 

@@ -13,6 +13,8 @@ use crate::pg::snapshot::CatalogSnapshot;
 use crate::pg::xact;
 use crate::rbac::Id;
 use crate::rights::{self, Argument};
+use pgrx::pg_sys::Oid;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 const COLUMNS: usize = 9;
@@ -21,6 +23,11 @@ const STRIDE: usize = 1 << 24;
 
 /// How often slots are read again at most.
 const READINGS: usize = 4;
+
+thread_local! {
+    /// Where the table was last: its schema and itself.
+    static WHERE: Cell<Option<(Oid, Oid)>> = const { Cell::new(None) };
+}
 
 const INSERT_SLOT: &str = include_str!("../../sql/queries/insert_slot.sql");
 const INSERT_PERIOD: &str = include_str!("../../sql/queries/insert_period.sql");
@@ -71,8 +78,9 @@ impl Version {
 impl<'k> Slots<'k> {
     /// `None` if the table or its index is not there, as where the library is newer than the SQL.
     pub fn open(tenant: &'k Id, meter: &'k str, used: Use) -> Option<Self> {
-        let schema = scan::schema(cache::SCHEMA)?;
-        let table = KeyedTable::open(schema, c"usage", Some(c"usage_pkey"), COLUMNS, used)?;
+        let index = Some(c"usage_pkey");
+        let open = |last: &_| KeyedTable::open_again(last, cache::SCHEMA, c"usage", index, COLUMNS, used);
+        let table = WHERE.with(open)?;
         Some(Self { table, tenant, meter, key: TextKey::new(meter)? })
     }
 
@@ -126,8 +134,7 @@ impl<'k> Slots<'k> {
     pub fn at(&self, place: Place) -> Option<Version> {
         let mut version = None;
         self.table.at(place, |row| {
-            let ours =
-                row.uuid(1).as_ref() == Some(self.tenant) && row.text(2).as_deref() == Some(self.meter);
+            let ours = row.uuid(1).as_ref() == Some(self.tenant) && row.is_text(2, self.meter);
             version = if ours { Version::read(row) } else { None };
         });
         version

@@ -292,9 +292,10 @@ pub fn write(slots: &Slots, open: &mut Open<Place>, amount: i64) -> Result<bool,
     Ok(true)
 }
 
-/// On what terms something may be granted now.
+/// On what terms something may be granted now. Dated as the limits are, which were just read: what has been told since then
+/// is noticed when the slots are open.
 pub fn terms(limits: &[Limit]) -> Terms {
-    Terms { limits: limits::fingerprint(limits), version: cache::quota_version().numbers() }
+    Terms { limits: limits::fingerprint(limits), version: cache::known_quota_version().numbers() }
 }
 
 /// How much may be used before a hard limit is reached or a soft one crossed.
