@@ -25,12 +25,6 @@ pub unsafe fn attribute(descriptor: pg_sys::TupleDesc, index: usize) -> *const p
 /// Whether an index scan by an array on a later column keeps the order the planner takes it to have.
 pub const ARRAYS_KEEP_INDEX_ORDER: bool = cfg!(any(feature = "pg17", feature = "pg18"));
 
-/// Keeps RESET from a setting, where the server knows of such a flag.
-#[cfg(feature = "pg15")]
-pub const GUC_NO_RESET: u32 = 0;
-#[cfg(not(feature = "pg15"))]
-pub const GUC_NO_RESET: u32 = pg_sys::GUC_NO_RESET;
-
 /// What the server answers to a question for EXECUTE on a function. One that is gone is an error.
 #[cfg(feature = "pg15")]
 pub fn function_access(function: pg_sys::Oid, role: pg_sys::Oid) -> pg_sys::AclResult::Type {

@@ -1,7 +1,6 @@
 //! A setting that no SQL can write, only our own code: it ends with the transaction, savepoints restore it, and parallel
 //! workers receive it like any other (docs/decisions/0013-the-identity-setting.md).
 
-use super::compat;
 use super::setting::{Text, assigned};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -49,8 +48,7 @@ impl Sealed {
             | pg_sys::GUC_NO_RESET_ALL
             | pg_sys::GUC_NOT_IN_SAMPLE
             | pg_sys::GUC_DISALLOW_IN_FILE
-            | pg_sys::GUC_SUPERUSER_ONLY
-            | compat::GUC_NO_RESET;
+            | pg_sys::GUC_SUPERUSER_ONLY;
         // SAFETY: all pointers are static; the variable is only ever written by guc.c. Not PGC_INTERNAL, which parallel
         // workers do not receive.
         unsafe {

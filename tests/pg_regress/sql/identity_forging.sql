@@ -20,10 +20,9 @@ BEGIN
     EXECUTE command;
     answer := 'went through';
     PERFORM set_config('role', 'none', true);
-    -- Servers from 16 on refuse these themselves.
-    RETURN concat_ws(' / ', CASE WHEN command !~ '^RESET tenancy|DEFAULT' THEN answer END, tenancy.current_actor());
+    RETURN concat_ws(' / ', answer, tenancy.current_actor());
 EXCEPTION WHEN OTHERS THEN
-    RETURN concat_ws(' / ', CASE WHEN SQLERRM NOT LIKE '%cannot be reset' THEN SQLSTATE END, tenancy.current_actor());
+    RETURN concat_ws(' / ', SQLSTATE, tenancy.current_actor());
 END
 $$;
 -- By whom: an application role, a trusted one, one that was granted SET on the parameter, a superuser.
