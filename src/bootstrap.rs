@@ -106,7 +106,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/bootstrap/protect_backfill.sql",
     name = "protect_backfill",
-    requires = [api::rights::change_as_owner, "protect_check"]
+    requires = ["owner_rights", "protect_check"]
 );
 extension_sql_file!(
     "../sql/bootstrap/protect_structure.sql",
@@ -189,9 +189,20 @@ extension_sql_file!(
     requires = ["policies", api::profiles::is_time_zone]
 );
 extension_sql_file!(
+    "../sql/bootstrap/owner_rights.sql",
+    name = "owner_rights",
+    requires = [
+        "policies",
+        api::rights::read_as_owner,
+        api::rights::execute_as_owner,
+        api::rights::change_as_owner,
+        api::rights::change_and_tell_as_owner
+    ]
+);
+extension_sql_file!(
     "../sql/bootstrap/attach_users.sql",
     name = "attach_users",
-    requires = ["assign_users", "profile_tables"]
+    requires = ["assign_users", "profile_tables", "owner_rights"]
 );
 extension_sql_file!(
     "../sql/bootstrap/attach_tenants.sql",
@@ -277,6 +288,7 @@ extension_sql_file!(
         api::rights::count_as_role,
         api::rights::execute_as_owner,
         api::rights::change_as_owner,
+        api::rights::change_and_tell_as_owner,
         api::rights::read_as_owner,
         api::requests::count_request,
         api::requests::usage_shared_stats,

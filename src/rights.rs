@@ -7,9 +7,9 @@ use crate::pg::policy::Counting;
 use crate::pg::role::{self, Acting};
 use crate::rbac::Id;
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::Oid;
+use pgrx::pg_sys::{self, Oid};
 use pgrx::prelude::*;
-use pgrx::spi::{Result as SpiResult, Spi};
+use pgrx::spi::{Result as SpiResult, Spi, SpiClient};
 use std::cell::Cell;
 use std::ffi::CString;
 
@@ -90,15 +90,52 @@ impl Drop for Changing {
     }
 }
 
-/// A statement that changes rows, by somebody who may act as the table's owner: how many it changed. `None` if he is no
-/// member of that role, or the table is gone.
-pub fn change_as_owner(table: Oid, statement: &str) -> SpiResult<Option<usize>> {
-    let Some(owner) = role::owner_of(table).filter(|owner| role::is_member(*owner)) else { return Ok(None) };
+/// What a statement does to the rows of a table, which somebody may do who is no member of its owner.
+#[derive(Clone, Copy)]
+pub enum Privilege {
+    Update,
+    Delete,
+}
+
+/// Executes with the rights of the table's owner, by a member of that role or somebody with this privilege on the whole table
+/// and that to read it: he gives his away no more than by doing it himself. `None` for anybody else, and if the table is gone.
+fn acting_as_owner<R>(
+    table: Oid,
+    privilege: Option<Privilege>,
+    execute: impl FnOnce(&mut SpiClient) -> SpiResult<R>,
+) -> SpiResult<Option<R>> {
+    let may_write = || match privilege {
+        Some(Privilege::Update) => role::may_read_and(table, pg_sys::ACL_UPDATE),
+        Some(Privilege::Delete) => role::may_read_and(table, pg_sys::ACL_DELETE),
+        None => false,
+    };
+    let allowed = |owner: &Oid| role::is_member(*owner) || may_write();
+    let Some(owner) = role::owner_of(table).filter(allowed) else { return Ok(None) };
     let administers = role::is_administrator(role::current(), cache::schema_owner);
     Spi::connect_mut(|client| {
         let Some(_owner) = Acting::confined_as_owner_of(table) else { return Ok(None) };
         let _changing = administers.then(|| Changing::rows_of(owner));
-        client.update(statement, None, &[]).map(|rows| Some(rows.len()))
+        execute(client).map(Some)
+    })
+}
+
+/// A statement that changes rows: how many it changed.
+pub fn change_as_owner(
+    table: Oid,
+    statement: &str,
+    privilege: Option<Privilege>,
+) -> SpiResult<Option<usize>> {
+    acting_as_owner(table, privilege, |client| client.update(statement, None, &[]).map(|rows| rows.len()))
+}
+
+/// The same for a statement that tells something of what it changed: the first column of that.
+pub fn change_and_tell_as_owner(
+    table: Oid,
+    statement: &str,
+    privilege: Option<Privilege>,
+) -> SpiResult<Option<Vec<Option<String>>>> {
+    acting_as_owner(table, privilege, |client| {
+        client.update(statement, None, &[])?.map(|row| row.get::<String>(1)).collect()
     })
 }
 

@@ -180,11 +180,29 @@ $$;
 REVOKE ALL ON FUNCTION tenancy.project_member() FROM PUBLIC;
 COMMENT ON FUNCTION tenancy.project_member() IS 'Trigger function: members are what the rows of the attached table of members say';
 
--- Rows there are, all at once: those that are new, then those that are no longer what they were.
-CREATE FUNCTION tenancy.reconcile_members(attached tenancy.attached_tables) RETURNS boolean
+-- Under the names of the columns there. What gives the role, which may be of the host's type, is a text.
+CREATE FUNCTION tenancy.copy_attached(attached tenancy.attached_tables) RETURNS tenancy.attached_tables
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    everybody text := tenancy.attached_members_sql(attached);
+    columns text;
+    read_as text;
+BEGIN
+    SELECT string_agg(format('%I %s', c.value, CASE c.key WHEN 'role' THEN 'text' ELSE tenancy.attached_type(attached, c.key)::text END), ', ' ORDER BY c.key),
+           string_agg(CASE c.key WHEN 'role' THEN tenancy.attached_role_sql(attached, 'h') ELSE format('h.%I', c.value) END, ', ' ORDER BY c.key)
+      INTO columns, read_as
+      FROM jsonb_each_text(attached.columns) c;
+    attached.relation := tenancy.copy_parts(attached.relation, columns, format('SELECT %s FROM ONLY ', read_as), ' h');
+    RETURN attached;
+END
+$$;
+COMMENT ON FUNCTION tenancy.copy_attached(tenancy.attached_tables) IS 'Administrators only: the attached table as a copy of what is read of it, with its owner''s rights';
+
+-- Rows there are, all at once: those that are new, then those that are no longer what they were.
+-- source is the attached table, or a copy of it.
+CREATE FUNCTION tenancy.reconcile_members(attached tenancy.attached_tables, source tenancy.attached_tables) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    everybody text := tenancy.attached_members_sql(source);
     stale record;
     affected bigint;
     changes bigint := 0;
@@ -220,7 +238,7 @@ BEGIN
     RETURN changes > 0;
 END
 $$;
-COMMENT ON FUNCTION tenancy.reconcile_members(tenancy.attached_tables) IS 'Administrators only: makes all members what the attached table''s rows say. Returns whether anything changed';
+COMMENT ON FUNCTION tenancy.reconcile_members(tenancy.attached_tables, tenancy.attached_tables) IS 'Administrators only: makes all members what the attached table''s rows say, as they are there or in a copy. Returns whether anything changed';
 
 CREATE FUNCTION tenancy.attach_members("table" regclass, tenant_column name, user_column name, roles text[] DEFAULT '{}',
                                        role_column name DEFAULT NULL, active_column name DEFAULT NULL) RETURNS boolean
@@ -228,6 +246,7 @@ CREATE FUNCTION tenancy.attach_members("table" regclass, tenant_column name, use
 DECLARE
     known tenancy.attached_tables;
     wanted tenancy.attached_tables;
+    source tenancy.attached_tables;
     item record;
     names text;
     bad bigint;
@@ -249,18 +268,22 @@ BEGIN
     PERFORM tenancy.check_attached_columns("table", wanted.columns);
     SELECT string_agg(DISTINCT format('"%s"', r), ', ') INTO names FROM unnest(roles) r
      WHERE NOT EXISTS (SELECT FROM tenancy.roles o WHERE o.tenant_id IS NULL AND o.name = r);
+    source := wanted;
+    IF names IS NULL AND NOT tenancy.is_trusted_owner("table") THEN
+        source := tenancy.copy_attached(wanted);
+    END IF;
     IF names IS NULL AND role_column IS NOT NULL THEN
         EXECUTE format('SELECT string_agg(DISTINCT concat(''"'', v.role, ''"''), '', '')
                           FROM (SELECT DISTINCT %s FROM ONLY %s h) v (role)
                          WHERE v.role IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.roles o WHERE o.tenant_id IS NULL AND o.name = v.role)',
-                       tenancy.attached_role_sql(wanted, 'h'), "table") INTO names;
+                       tenancy.attached_role_sql(source, 'h'), source.relation) INTO names;
     END IF;
     IF names IS NOT NULL THEN
         RAISE EXCEPTION 'role % does not exist', left(names, 200) USING ERRCODE = '42704',
             HINT = 'Members get roles of the application: create them with tenancy.create_role().';
     END IF;
     EXECUTE format('SELECT count(*) FROM ONLY %s h WHERE h.%I IS NOT NULL AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE %s)',
-                   "table", tenant_column,
+                   source.relation, tenant_column,
                    format(CASE WHEN tenancy.attached_type(wanted, 'tenant') = 'uuid'::regtype THEN 't.id = h.%I' ELSE 't.key = h.%I::text' END, tenant_column))
        INTO bad;
     IF bad > 0 THEN
@@ -269,7 +292,7 @@ BEGIN
     END IF;
     IF tenancy.attached_type(wanted, 'user') <> 'uuid'::regtype THEN
         EXECUTE format('SELECT count(tenancy.map_subject(v.subject)) FROM (SELECT DISTINCT h.%I::text FROM ONLY %s h) v (subject) WHERE v.subject IS NOT NULL',
-                       user_column, "table");
+                       user_column, source.relation);
     END IF;
     SELECT a.* INTO known FROM tenancy.attached_tables a WHERE a.kind = 'members';
     IF (known.relation, known.columns, known.roles) IS DISTINCT FROM (wanted.relation, wanted.columns, wanted.roles) THEN
@@ -288,8 +311,11 @@ BEGIN
         changed := true;
     END LOOP;
     -- Not `… OR changed`: the call must be made.
-    IF tenancy.reconcile_members(wanted) THEN
+    IF tenancy.reconcile_members(wanted, source) THEN
         changed := true;
+    END IF;
+    IF source.relation <> "table" THEN
+        DROP TABLE pg_temp."~pg_tenancy_copy";
     END IF;
     RETURN changed;
 END

@@ -234,6 +234,8 @@ DECLARE
     known tenancy.attached_tables;
     type regtype;
     host_row record;
+    parts text;
+    copy regclass;
     changed boolean := false;
     adopted bigint;
 BEGIN
@@ -276,12 +278,17 @@ BEGIN
     END LOOP;
     adopted := 0;
     -- Those that are tenants already and came from here need no looking at.
+    parts := format('SELECT o.%I::text AS key, %s AS name, %s AS slug FROM ONLY ', key_column,
+                    coalesce('o.' || quote_ident(name_column) || '::text', 'NULL::text'), coalesce('o.' || quote_ident(slug_column) || '::text', 'NULL::text'));
+    IF NOT tenancy.is_trusted_owner("table") THEN
+        copy := tenancy.copy_parts("table", 'key text, name text, slug text', parts, format(' o WHERE o.%I IS NOT NULL', key_column));
+    END IF;
     FOR host_row IN EXECUTE format(
         'SELECT h.key, h.name, h.slug
-           FROM (SELECT o.%1$I::text AS key, %2$s AS name, %3$s AS slug FROM ONLY %4$s o WHERE o.%1$I IS NOT NULL) h
+           FROM (%s) h
           WHERE NOT EXISTS (SELECT FROM tenancy.attached_tenants a JOIN tenancy.tenants t ON t.id = a.tenant_id
-                             WHERE %5$s) ORDER BY h.key COLLATE "C"',
-        key_column, coalesce('o.' || quote_ident(name_column) || '::text', 'NULL::text'), coalesce('o.' || quote_ident(slug_column) || '::text', 'NULL::text'), "table",
+                             WHERE %s) ORDER BY h.key COLLATE "C"',
+        CASE WHEN copy IS NULL THEN concat(parts, "table", format(' o WHERE o.%I IS NOT NULL', key_column)) ELSE format('SELECT * FROM %s', copy) END,
         CASE WHEN type = 'uuid'::regtype THEN 't.id = h.key::uuid' ELSE 't.key = h.key' END)
     LOOP
         IF NOT tenancy.insert_attached_tenant(host_row.key, type, host_row.name, host_row.slug, true) THEN
@@ -289,6 +296,9 @@ BEGIN
         END IF;
         changed := true;
     END LOOP;
+    IF copy IS NOT NULL THEN
+        DROP TABLE pg_temp."~pg_tenancy_copy";
+    END IF;
     IF adopted > 0 THEN
         RAISE NOTICE '% tenant(s) with keys of table % were there already, and go with its rows from now on', adopted, "table";
     END IF;

@@ -36,6 +36,26 @@ CREATE FUNCTION tenancy.referenced_sql(relation regclass, component regclass[]) 
     END;
 COMMENT ON FUNCTION tenancy.referenced_sql(regclass, regclass[]) IS 'Administrators only: a SELECT of the rows in these tables that rows of a table, there called gone, referred to; NULL if none can';
 
+-- What one statement reads and writes is done with one owner's rights.
+CREATE FUNCTION tenancy.check_one_owner(component regclass[]) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    owners text;
+BEGIN
+    SELECT string_agg(DISTINCT format('%s of %I', v.relation, v.owner), ', ') INTO owners
+      FROM (SELECT c.oid::regclass AS relation, r.rolname AS owner, tenancy.is_trusted_owner(c.oid) AS trusted
+              FROM tenancy.protected_tables p JOIN pg_class c ON c.oid = p.table_id JOIN pg_roles r ON r.oid = c.relowner
+             WHERE tenancy.whole_relation(p.table_id) = ANY (component)) v
+    HAVING NOT bool_and(v.trusted) AND count(DISTINCT v.owner) > 1;
+    IF owners IS NOT NULL THEN
+        RAISE EXCEPTION 'tables of different owners refer to each other in a circle' USING ERRCODE = '0A000',
+            DETAIL = format('Rows are deleted with the rights of their owner, and here of several at once: %s.', left(owners, 200)),
+            HINT = 'Give the tables to one owner, or delete these rows by hand.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.check_one_owner(regclass[]) IS 'Administrators only: 0A000 if tables that refer to each other are of several owners, not all of whom are superusers or the current user';
+
 CREATE FUNCTION tenancy.delete_tenant_rows(tenant uuid, batch integer DEFAULT 10000) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -47,14 +67,13 @@ DECLARE
     leaves oid[];
     statements text[];
     rests text[];
-    looked_at tid[];
+    looked_at text;
+    told text[];
     -- Rows that may have lost the last that referred to them: table and place.
     freed_tables oid[];
     freed tid[];
     next_tables oid[];
     next tid[];
-    more_tables oid[];
-    more tid[];
     affected bigint;
     in_part bigint;
     deleted bigint := 0;
@@ -86,15 +105,18 @@ BEGIN
             circular := circular OR condition <> '';
             leaves := leaves || leaf.table_id::oid;
             rests := rests || format('DELETE FROM ONLY %s r WHERE r.%I = %L RETURNING 1', leaf.table_id, leaf.tenant_column, leaf.value);
-            -- Of a row that is changed meanwhile the place is another.
-            statements := statements || format('WITH gone AS (
+            -- Of a row that is changed meanwhile the place is another. The first line is how many went, the others are what they freed.
+            statements := statements || ARRAY[[
+                format('WITH gone AS (
                     DELETE FROM ONLY %1$s r WHERE r.ctid = ANY (ARRAY(
-                        SELECT r.ctid FROM ONLY %1$s r WHERE r.%2$I = %3$L AND ($1 IS NULL OR r.ctid = ANY ($1))%4$s LIMIT $2)) RETURNING %5$s),
-                    freed AS (%6$s)
-                SELECT (SELECT count(*) FROM gone), (SELECT array_agg(f.tableoid) FROM freed f), (SELECT array_agg(f.ctid) FROM freed f)',
-                leaf.table_id, leaf.tenant_column, leaf.value, condition, CASE WHEN parents IS NULL THEN '1' ELSE 'r.*' END,
-                coalesce(parents, 'SELECT NULL::oid AS tableoid, NULL::tid AS ctid WHERE false'));
+                        SELECT r.ctid FROM ONLY %1$s r WHERE r.%2$I = %3$L%4$s', leaf.table_id, leaf.tenant_column, leaf.value, condition),
+                format(')) RETURNING %s),
+                    freed AS (%s)
+                SELECT count(*)::text FROM gone UNION ALL SELECT concat(f.tableoid, '' '', f.ctid) FROM freed f',
+                CASE WHEN parents IS NULL THEN '1' ELSE 'r.*' END,
+                coalesce(parents, 'SELECT NULL::oid AS tableoid, NULL::tid AS ctid WHERE false'))]];
         END LOOP;
+        PERFORM tenancy.check_one_owner(part.relations) WHERE circular;
         LOOP
             in_part := 0;
             freed_tables := NULL; -- all are looked at
@@ -103,14 +125,18 @@ BEGIN
                 next := '{}';
                 FOR i IN 1 .. cardinality(leaves) LOOP
                     EXIT parts WHEN deleted >= batch;
-                    looked_at := CASE WHEN freed_tables IS NOT NULL THEN
-                        ARRAY(SELECT u.place FROM unnest(freed_tables, freed) u (relation, place) WHERE u.relation = leaves[i]) END;
-                    CONTINUE WHEN cardinality(looked_at) = 0;
-                    EXECUTE statements[i] INTO affected, more_tables, more USING looked_at, batch - deleted;
+                    looked_at := '';
+                    IF freed_tables IS NOT NULL THEN
+                        looked_at := (SELECT format(' AND r.ctid = ANY (%L::tid[])', array_agg(u.place))
+                                        FROM unnest(freed_tables, freed) u (relation, place) WHERE u.relation = leaves[i] HAVING count(*) > 0);
+                        CONTINUE WHEN looked_at IS NULL;
+                    END IF;
+                    told := tenancy.change_and_tell(leaves[i], concat(statements[i][1], looked_at, ' LIMIT ', batch - deleted, statements[i][2]), 'DELETE');
+                    affected := told[1];
                     deleted := deleted + affected;
                     in_part := in_part + affected;
-                    next_tables := next_tables || more_tables;
-                    next := next || more;
+                    next_tables := next_tables || ARRAY(SELECT split_part(l, ' ', 1)::oid FROM unnest(told[2:]) l);
+                    next := next || ARRAY(SELECT split_part(l, ' ', 2)::tid FROM unnest(told[2:]) l);
                 END LOOP;
                 EXIT WHEN next_tables = '{}';
                 freed_tables := next_tables;
@@ -119,14 +145,15 @@ BEGIN
             EXIT WHEN NOT circular;
             CONTINUE WHEN in_part > 0;
             -- What is left refers to each other in a circle, and can go at once only.
-            EXECUTE (SELECT 'WITH ' || string_agg(format('d%s AS (%s)', u.n, u.statement), ', ' ORDER BY u.n)
-                            || ' SELECT ' || string_agg(format('(SELECT count(*) FROM d%s)', u.n), ' + ')
-                       FROM unnest(rests) WITH ORDINALITY u (statement, n)) INTO affected;
-            deleted := deleted + affected;
+            told := tenancy.change_and_tell(leaves[1], (
+                SELECT 'WITH ' || string_agg(format('d%s AS (%s)', u.n, u.statement), ', ' ORDER BY u.n)
+                       || ' SELECT (' || string_agg(format('(SELECT count(*) FROM d%s)', u.n), ' + ') || ')::text'
+                  FROM unnest(rests) WITH ORDINALITY u (statement, n)), 'DELETE');
+            deleted := deleted + told[1]::bigint;
             EXIT;
         END LOOP;
     END LOOP;
     RETURN deleted;
 END
 $$;
-COMMENT ON FUNCTION tenancy.delete_tenant_rows(uuid, integer) IS 'Administrators only: deletes at most that many rows of the tenant from protected tables, children before parents; only rows that refer to each other in a circle, and what these refer to, go all at once. Returns how many: call it until that is 0, then drop_tenant() works, unless rows were being written meanwhile. Errors: 42501 not an administrator, or row-level security hides rows; 42704 unknown tenant; 22023 batch below 1; 23503 other tables refer to the rows';
+COMMENT ON FUNCTION tenancy.delete_tenant_rows(uuid, integer) IS 'Administrators only: deletes at most that many rows of the tenant from protected tables, children before parents, with the rights of the tables'' owners; only rows that refer to each other in a circle, and what these refer to, go all at once. Returns how many: call it until that is 0, then drop_tenant() works, unless rows were being written meanwhile. Errors: 42501 not an administrator, row-level security hides rows, or what a table''s owner may not; 42704 unknown tenant; 22023 batch below 1; 0A000 tables of different owners refer to each other in a circle; 23503 other tables refer to the rows';

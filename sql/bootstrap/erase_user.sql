@@ -71,7 +71,7 @@ BEGIN
     END LOOP;
     FOR item IN SELECT * FROM tenancy.owner_columns() LOOP
         CONTINUE WHEN item.keyed IS NULL OR NOT item.required;
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = $1)', item.relation, item.column_name) INTO held USING user_id;
+        held := 'true' = ANY (tenancy.read_parts(item.relation, 'SELECT EXISTS (SELECT FROM ', format(' WHERE %I = %L)::text', item.column_name, user_id)));
         IF held THEN
             RAISE EXCEPTION 'table % cannot forget the user', item.relation USING ERRCODE = '2BP01',
                 DETAIL = format('Column "%s" is NOT NULL and has foreign key %s, which lets no pseudonym in.', item.column_name, item.keyed),
@@ -79,20 +79,16 @@ BEGIN
         END IF;
     END LOOP;
     -- This may take long and waits for nobody but who writes the same rows.
-    FOR item IN SELECT * FROM tenancy.owner_columns() LOOP
-        EXECUTE format('UPDATE %s SET %I = $2 WHERE %2$I = $1', item.relation, item.column_name)
-          USING user_id, CASE WHEN item.keyed IS NULL THEN pseudonym END;
-        GET DIAGNOSTICS affected = ROW_COUNT;
-        changes := changes + affected;
+    FOR item IN SELECT o.column_name, o.keyed, p.* FROM tenancy.owner_columns() o, tenancy.parts_by_owner(o.relation) p LOOP
+        changes := changes + tenancy.change_rows(item.relation, format('UPDATE %s SET %I = %L WHERE %2$I = %4$L', item.source, item.column_name,
+                                                                       CASE WHEN item.keyed IS NULL THEN pseudonym END, user_id), 'UPDATE');
     END LOOP;
     ownerless := tenancy.owned_by_nobody_else(user_id);
     IF attached.relation IS NOT NULL THEN
-        EXECUTE format('DELETE FROM ONLY %s h WHERE %s', attached.relation,
-                       CASE WHEN tenancy.attached_type(attached, 'user') = 'uuid'::regtype THEN format('h.%I = $1', attached.columns ->> 'user')
-                            ELSE format('h.%I::text IN (SELECT s.subject FROM tenancy.subjects s WHERE s.user_id = $1)', attached.columns ->> 'user') END)
-          USING user_id;
-        GET DIAGNOSTICS affected = ROW_COUNT;
-        changes := changes + affected;
+        changes := changes + tenancy.change_rows(attached.relation, format('DELETE FROM ONLY %s h WHERE %s', attached.relation,
+            CASE WHEN tenancy.attached_type(attached, 'user') = 'uuid'::regtype THEN format('h.%I = %L', attached.columns ->> 'user', user_id)
+                 ELSE format('h.%I::text = ANY (%L)', attached.columns ->> 'user',
+                             ARRAY(SELECT s.subject FROM tenancy.subjects s WHERE s.user_id = erase_user.user_id)) END), 'DELETE');
     END IF;
     -- Who is being made a member, or grants something, at this moment would be overlooked.
     LOCK TABLE tenancy.members, tenancy.member_roles, tenancy.operators IN SHARE ROW EXCLUSIVE MODE;
@@ -121,4 +117,4 @@ BEGIN
     RETURN CASE WHEN changes > 0 THEN pseudonym END;
 END
 $$;
-COMMENT ON FUNCTION tenancy.erase_user(uuid) IS 'Administrators only: forgets a user: his memberships with all they hold, profile, chosen tenant, operator row and subjects go, his rows in the attached table of members too, and who granted something, and owner columns of protected tables, become a pseudonym, or NULL where a foreign key lets none in. A NOTICE counts tenants that he was the last owner of. The host''s users table is the host''s. Returns the pseudonym, NULL if nothing named him. Errors: 42501 not an administrator, or row-level security hides rows; 22023 no user id; 2BP01 an owner column is NOT NULL and has a foreign key';
+COMMENT ON FUNCTION tenancy.erase_user(uuid) IS 'Administrators only: forgets a user, in the host''s tables with the rights of their owners: his memberships with all they hold, profile, chosen tenant, operator row and subjects go, his rows in the attached table of members too, and who granted something, and owner columns of protected tables, become a pseudonym, or NULL where a foreign key lets none in. A NOTICE counts tenants that he was the last owner of. The host''s users table is the host''s. Returns the pseudonym, NULL if nothing named him. Errors: 42501 not an administrator, row-level security hides rows, or what a table''s owner may not; 22023 no user id; 2BP01 an owner column is NOT NULL and has a foreign key';

@@ -13,6 +13,8 @@ CREATE FUNCTION tenancy.mapped_users_of(tenant uuid) RETURNS TABLE (user_id uuid
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     item record;
+    head text;
+    tail text;
 BEGIN
     IF NOT EXISTS (SELECT FROM tenancy.subjects) THEN
         RETURN;
@@ -25,9 +27,14 @@ BEGIN
           JOIN pg_type y ON y.oid = a.atttypid AND 'uuid'::regtype IN (y.oid, y.typbasetype)
          GROUP BY 1, 2, 3, 4
     LOOP
-        RETURN QUERY EXECUTE format('SELECT DISTINCT s.user_id, v.name FROM %s%s r CROSS JOIN LATERAL (VALUES %s) v (id, name)
-                                       JOIN tenancy.subjects s ON s.user_id = v.id WHERE r.%I = %L',
-                                    CASE item.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, item.relation, item.columns, item.tenant_column, item.value);
+        -- With the rights of the table's owner, who may not read ours.
+        head := 'SELECT DISTINCT concat(v.id, '' '', v.name) FROM ';
+        tail := format(' r CROSS JOIN LATERAL (VALUES %s) v (id, name) WHERE r.%I = %L AND v.id IS NOT NULL', item.columns, item.tenant_column, item.value);
+        RETURN QUERY SELECT s.user_id, substr(f, 38)
+                       FROM unnest(CASE WHEN item.relkind = 'p' OR tenancy.trusts_owners(item.relation)
+                                        THEN tenancy.read_parts(item.relation, head || CASE item.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, tail)
+                                        ELSE tenancy.read_as_owner(item.relation, concat(head, 'ONLY ', item.relation, tail)) END) f
+                       JOIN tenancy.subjects s ON s.user_id = left(f, 36)::uuid;
     END LOOP;
     RETURN QUERY SELECT m.user_id, NULL FROM tenancy.members m WHERE m.tenant_id = mapped_users_of.tenant;
     RETURN QUERY SELECT g.granted_by, NULL FROM tenancy.member_roles g WHERE g.tenant_id = mapped_users_of.tenant AND g.granted_by IS NOT NULL;

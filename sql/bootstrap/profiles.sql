@@ -156,11 +156,36 @@ CREATE TRIGGER copy_updated AFTER UPDATE ON tenancy.user_profiles REFERENCING NE
 COMMENT ON TRIGGER copy_inserted ON tenancy.user_profiles IS 'New profiles are copied into the users'' metadata';
 COMMENT ON TRIGGER copy_updated ON tenancy.user_profiles IS 'Changed profiles are copied into the users'' metadata';
 
+-- With the rights of the owner of the users table; some at a time.
+CREATE FUNCTION tenancy.users_to_profile(attached tenancy.users_table) RETURNS TABLE (id uuid, metadata jsonb, email text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part record;
+    lines text[];
+    last uuid;
+BEGIN
+    FOR part IN SELECT * FROM tenancy.parts_by_owner(attached.relation) LOOP
+        last := NULL;
+        LOOP
+            lines := tenancy.read_as_owner(part.relation, format('SELECT jsonb_build_array(u.%1$I, %2$s, %3$s)::text FROM %4$s u%5$s ORDER BY u.%1$I LIMIT 10000',
+                attached.id_column, coalesce('u.' || quote_ident(attached.user_metadata_column), 'NULL'), coalesce('u.' || quote_ident(attached.email_column), 'NULL'),
+                part.source, CASE WHEN last IS NOT NULL THEN format(' WHERE u.%I > %L', attached.id_column, last) END));
+            EXIT WHEN lines = '{}';
+            RETURN QUERY SELECT (l::jsonb ->> 0)::uuid, nullif(l::jsonb -> 1, 'null'), l::jsonb ->> 2 FROM unnest(lines) l WHERE l::jsonb ->> 0 IS NOT NULL;
+            last := (lines[cardinality(lines)]::jsonb ->> 0)::uuid;
+            EXIT WHEN last IS NULL;
+        END LOOP;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenancy.users_to_profile(tenancy.users_table) IS 'Administrators only: what profiles are made from, of all users, read with the rights of the users table''s owner';
+
 CREATE FUNCTION tenancy.enable_profiles() RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
     attached tenancy.users_table;
     item record;
+    source text;
     changed boolean;
     made bigint;
     copied bigint := 0;
@@ -186,11 +211,17 @@ BEGIN
     IF attached.user_metadata_column IS NULL THEN
         RAISE NOTICE 'table % has no user metadata column: copying profiles is off', attached.relation;
     END IF;
-    EXECUTE format('INSERT INTO tenancy.user_profiles SELECT p.* FROM %s u, LATERAL tenancy.initial_profile(u.%I, %s, %s) p
-                     WHERE NOT EXISTS (SELECT FROM tenancy.user_profiles o WHERE o.user_id = u.%2$I)
-                    ON CONFLICT ON CONSTRAINT user_profiles_pkey DO NOTHING', attached.relation, attached.id_column,
-                   CASE WHEN attached.user_metadata_column IS NULL THEN 'NULL' ELSE format('u.%I', attached.user_metadata_column) END,
-                   CASE WHEN attached.email_column IS NULL THEN 'NULL' ELSE format('u.%I', attached.email_column) END);
+    source := format('SELECT u.%I AS id, %s AS metadata, %s AS email FROM ', attached.id_column,
+                     CASE WHEN attached.user_metadata_column IS NULL THEN 'NULL::jsonb' ELSE format('u.%I', attached.user_metadata_column) END,
+                     CASE WHEN attached.email_column IS NULL THEN 'NULL' ELSE format('u.%I', attached.email_column) END || '::text');
+    IF tenancy.trusts_owners(attached.relation) THEN
+        source := concat(source, attached.relation, ' u');
+    ELSE
+        source := format('SELECT * FROM tenancy.users_to_profile(%L)', attached);
+    END IF;
+    EXECUTE format('INSERT INTO tenancy.user_profiles SELECT p.* FROM (%s) u, LATERAL tenancy.initial_profile(u.id, u.metadata, u.email) p
+                     WHERE NOT EXISTS (SELECT FROM tenancy.user_profiles o WHERE o.user_id = u.id)
+                    ON CONFLICT ON CONSTRAINT user_profiles_pkey DO NOTHING', source);
     GET DIAGNOSTICS made = ROW_COUNT;
     -- Profiles that were there already, from before a disable_profiles() or from a template, or whose copying failed.
     IF attached.user_metadata_column IS NOT NULL THEN

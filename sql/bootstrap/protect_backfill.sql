@@ -17,7 +17,7 @@ COMMENT ON FUNCTION tenancy.lacks_tenants(regclass, jsonb) IS 'Administrators on
 
 -- Postgres's own words about an expression are the detail. Only one query is let through.
 CREATE FUNCTION tenancy.count_backfill(root regclass, query text, OUT without bigint, OUT unknown bigint)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET constraint_exclusion = off AS $$
 DECLARE
     result refcursor;
 BEGIN
@@ -73,6 +73,7 @@ BEGIN
     ELSIF backfill IS NOT NULL THEN
         -- The line feed ends a comment.
         value := format(E'((%s\n))', backfill);
+        PERFORM tenancy.check_computed(root);
         IF reference = 'id' THEN
             -- As below: inside of a look-up an aggregate would be one.
             PERFORM tenancy.count_backfill(root, format('SELECT 0::bigint, 0::bigint FROM %s WHERE %s IS NULL LIMIT 0', root, value));
@@ -103,7 +104,10 @@ BEGIN
                              (SELECT tenancy.referenced_tenant(root, options, quote_ident(c.relname)) FROM pg_class c WHERE c.oid = root),
                              coalesce(expression, 'NULL'), tenancy.tenant_type(options));
     END IF;
-    IF expression IS NOT NULL THEN
+    IF expression ~ tenancy.constant_pattern() THEN
+        PERFORM tenancy.count_backfill(root, format('SELECT 0::bigint, 0::bigint WHERE %s IS NULL LIMIT 0', expression));
+    ELSIF expression IS NOT NULL THEN
+        PERFORM tenancy.check_computed(root), tenancy.check_computed(to_regclass(options #>> '{backfill_from,table}'));
         -- WHERE takes what UPDATE takes: no aggregates, no sets.
         PERFORM tenancy.count_backfill(root, format('SELECT 0::bigint, 0::bigint FROM %s WHERE %s IS NULL LIMIT 0', root, expression));
     END IF;
@@ -111,6 +115,19 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.backfill_expression(regclass, jsonb, text) IS 'Administrators only: what the rows without a tenant are filled with, as SQL. Errors: 42704 no such tenant; 22023 a tenant without such a key, or no expression over the row';
+
+-- Before its expression is evaluated for the first time; whatever the options say is checked already.
+CREATE FUNCTION tenancy.hold_backfill(root regclass, options jsonb, backfill text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF tenancy.lacks_tenants(root, options)
+       AND (options ->> 'backfill_from' IS NOT NULL OR backfill !~* '^\{?([0-9a-f]{4}-?){7}[0-9a-f]{4}\}?$') THEN
+        PERFORM tenancy.hold_computed(r)
+           FROM (SELECT root AS r UNION SELECT to_regclass(options #>> '{backfill_from,table}')) v WHERE r IS NOT NULL;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tenancy.hold_backfill(regclass, jsonb, text) IS 'Administrators only: as hold_computed, for what a backfill that is more than a tenant''s id reads';
 
 -- Reads the rows, unless constraints vouch for them. row_security is off, so that rows hidden from a forced owner are an
 -- error and not overlooked.
@@ -122,7 +139,7 @@ DECLARE
     missing boolean := tenancy.column_number(root, tenant_column) IS NULL;
     rows_to_fill text := format(CASE WHEN missing THEN 'SELECT %s AS tenant FROM %s OFFSET 0'
                                      ELSE 'SELECT %s AS tenant FROM %s WHERE %I IS NULL OFFSET 0' END,
-                                coalesce(backfill, 'NULL::' || tenancy.tenant_type(options)), root, tenant_column);
+                                backfill, root, tenant_column);
     without bigint := 0;
     unknown bigint := 0;
     unfilled boolean;
@@ -133,7 +150,10 @@ BEGIN
     END IF;
     PERFORM tenancy.check_policies(root, options);
     -- A constant was looked up already.
-    IF tenancy.lacks_tenants(root, options) AND (backfill !~ tenancy.constant_pattern()) IS NOT FALSE THEN
+    IF tenancy.lacks_tenants(root, options) AND backfill IS NULL THEN
+        without := (SELECT sum(n::bigint) FROM unnest(tenancy.read_parts(root, 'SELECT count(*)::text FROM ',
+                                                      CASE WHEN missing THEN '' ELSE format(' WHERE %I IS NULL', tenant_column) END)) n);
+    ELSIF tenancy.lacks_tenants(root, options) AND backfill !~ tenancy.constant_pattern() THEN
         SELECT c.* INTO without, unknown FROM tenancy.count_backfill(root, format(
             'SELECT count(*) FILTER (WHERE r.tenant IS NULL), count(*) FILTER (WHERE r.tenant IS NOT NULL AND t.id IS NULL)'
             ' FROM (%s) r LEFT JOIN tenancy.tenants t ON t.%I = r.tenant', rows_to_fill, reference)) c;
@@ -152,9 +172,17 @@ BEGIN
     IF NOT unfilled AND NOT missing
        AND EXISTS (SELECT FROM tenancy.covered_relations(root) r
                     WHERE NOT EXISTS (SELECT FROM tenancy.tenant_foreign_key(r.relation, tenant_column) k WHERE k.valid)) THEN
-        EXECUTE format('SELECT count(*) FROM %1$s r WHERE r.%2$I IS NOT NULL
-                           AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.%3$I = r.%2$I)', root, tenant_column, reference)
-           INTO unknown;
+        IF tenancy.trusts_owners(root) THEN
+            EXECUTE format('SELECT count(*) FROM %1$s r WHERE r.%2$I IS NOT NULL
+                               AND NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.%3$I = r.%2$I)', root, tenant_column, reference)
+               INTO unknown;
+        ELSE
+            EXECUTE format('SELECT coalesce(sum(split_part(n, '' '', 1)::bigint), 0) FROM unnest($1) n
+                             WHERE NOT EXISTS (SELECT FROM tenancy.tenants t WHERE t.%I = substr(n, strpos(n, '' '') + 1)::%s)', reference, tenancy.tenant_type(options))
+               INTO unknown
+              USING tenancy.read_parts(root, format('SELECT concat(count(*), '' '', r.%I) FROM ', tenant_column),
+                                       format(' r WHERE r.%1$I IS NOT NULL GROUP BY r.%1$I', tenant_column));
+        END IF;
     END IF;
     IF unknown > 0 THEN
         RAISE EXCEPTION 'table % has % row(s) of tenants that do not exist', root, unknown USING ERRCODE = '55000',
@@ -167,43 +195,38 @@ END
 $$;
 COMMENT ON FUNCTION tenancy.check_rows(regclass, jsonb, text) IS 'Administrators only: 55000 for unknown permissive policies or rows of unknown tenants; 22023 for rows that are left without a tenant';
 
--- Writing rows runs what the table's owner made of triggers, constraints and indexes. He may have the caller's rights only
--- if that gives him none.
-CREATE FUNCTION tenancy.is_trusted_owner(relation regclass) RETURNS boolean
+-- What the expression of a backfill reads: the table, and the one that rows take their tenant from.
+CREATE FUNCTION tenancy.read_by_backfill(root regclass) RETURNS SETOF regclass
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-    RETURN (SELECT r.rolsuper OR r.rolname = current_user FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = relation);
-COMMENT ON FUNCTION tenancy.is_trusted_owner(regclass) IS 'Administrators only: whether the owner of a table is a superuser or the current user';
-
--- What is deferred would run at commit, as whoever commits: so nothing is, and what was deferred before is the caller's still.
-CREATE FUNCTION tenancy.change_rows(relation regclass, statement text) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    changed bigint;
-BEGIN
-    SET CONSTRAINTS ALL IMMEDIATE;
-    changed := tenancy.change_as_owner(relation, statement);
-    IF changed IS NULL THEN
-        RAISE EXCEPTION 'permission denied to write as the owner of table %', relation USING ERRCODE = '42501',
-            HINT = 'You must be a member of that role.';
-    END IF;
-    RETURN changed;
-END
-$$;
-COMMENT ON FUNCTION tenancy.change_rows(regclass, text) IS 'Administrators only: executes a statement that changes rows of a table with the rights of its owner; how many it changed. Errors: 42501 no member of that role, or what the owner may not; a trigger that his code defers';
+    BEGIN ATOMIC
+    SELECT root
+    UNION
+    SELECT to_regclass(p.options #>> '{backfill_from,table}') FROM tenancy.protected_tables p
+     WHERE p.table_id = root AND to_regclass(p.options #>> '{backfill_from,table}') IS NOT NULL;
+    END;
+COMMENT ON FUNCTION tenancy.read_by_backfill(regclass) IS 'Administrators only: a protected table, and the one that its rows take their tenant from';
 
 -- The expression is the caller's and reads what he may read, so it is evaluated before anything of an owner's runs. Partitions
 -- and children of other owners are written to one by one; a row that would have to move to another partition is an error then.
 CREATE PROCEDURE tenancy.fill_tenants(root regclass, tenant_column text, expression text, shared boolean)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET tenancy.allow_tenant_change = on AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET tenancy.allow_tenant_change = on
+    SET constraint_exclusion = off AS $$
 DECLARE
     owners oid[] := ARRAY(SELECT DISTINCT c.relowner FROM tenancy.covered_relations(root) r JOIN pg_class c ON c.oid = r.relation);
     target record;
 BEGIN
-    IF NOT EXISTS (SELECT FROM tenancy.covered_relations(root) r WHERE NOT tenancy.is_trusted_owner(r.relation)) THEN
+    IF tenancy.trusts_owners(root) THEN
         EXECUTE format('UPDATE %1$s SET %2$I = %3$s WHERE %2$I IS NULL', root, tenant_column, expression)
                 || CASE WHEN shared THEN format(' AND %s IS NOT NULL', expression) ELSE '' END;
         RETURN;
     END IF;
+    IF expression ~ tenancy.constant_pattern() THEN
+        FOR target IN SELECT * FROM tenancy.parts_by_owner(root) LOOP
+            PERFORM tenancy.change_rows(target.relation, format('UPDATE %s SET %I = %s WHERE %2$I IS NULL', target.source, tenant_column, expression));
+        END LOOP;
+        RETURN;
+    END IF;
+    PERFORM tenancy.hold_computed(r) FROM tenancy.read_by_backfill(root) r;
     EXECUTE format('CREATE TEMPORARY TABLE "~pg_tenancy_fill" AS SELECT tableoid AS relation, ctid AS place, %s AS tenant FROM %s WHERE %I IS NULL',
                    expression, root, tenant_column);
     ANALYZE pg_temp."~pg_tenancy_fill";
@@ -224,9 +247,18 @@ END
 $$;
 COMMENT ON PROCEDURE tenancy.fill_tenants(regclass, text, text, boolean) IS 'Administrators only: gives the rows of a table and all below it that have no tenant what the expression says, with the rights of their owners. It must be locked. Errors: as of the UPDATE';
 
+-- Each batch of a staged rollout is a transaction of its own.
+CREATE FUNCTION tenancy.hold_filled(relation regclass) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+    SELECT tenancy.hold_computed(r)
+      FROM (SELECT relation AS r UNION SELECT b FROM tenancy.protected_tables p, tenancy.read_by_backfill(p.root_id) b WHERE p.table_id = relation AND b <> p.root_id) v;
+    END;
+COMMENT ON FUNCTION tenancy.hold_filled(regclass) IS 'Administrators only: as hold_computed, for a relation that is being filled and the table that its rows take their tenant from';
+
 -- The same for some pages of one relation, whose rows others write meanwhile; what they hold is left out.
 CREATE FUNCTION tenancy.fill_pages(relation regclass, tenant_column text, expression text, table_name text, first bigint, beyond bigint) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET constraint_exclusion = off AS $$
 DECLARE
     pages text := format('BETWEEN ''(%s,0)'' AND ''(%s,65535)''', first, beyond - 1);
     free_rows text := format('FROM ONLY %1$s AS %2$I WHERE %2$I.ctid %3$s AND %2$I.%4$I IS NULL AND (%5$s) IS NOT NULL FOR UPDATE SKIP LOCKED',
@@ -241,6 +273,11 @@ BEGIN
         GET DIAGNOSTICS filled = ROW_COUNT;
         RETURN filled;
     END IF;
+    IF expression ~ tenancy.constant_pattern() THEN
+        RETURN tenancy.change_rows(relation, format('UPDATE ONLY %1$s AS r SET %2$I = %3$s WHERE r.ctid = ANY (ARRAY('
+            'SELECT r.ctid FROM ONLY %1$s AS r WHERE r.ctid %4$s AND r.%2$I IS NULL FOR UPDATE SKIP LOCKED))', relation, tenant_column, expression, pages));
+    END IF;
+    PERFORM tenancy.hold_filled(relation);
     EXECUTE format('SELECT array_agg(f.place), array_agg(f.tenant::text) FROM (SELECT %I.ctid AS place, (%s) AS tenant %s) f',
                    table_name, expression, free_rows) INTO places, tenants;
     IF places IS NULL THEN
@@ -252,3 +289,20 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.fill_pages(regclass, text, text, text, bigint, bigint) IS 'Administrators only: as fill_tenants, for those rows on some pages of one relation that nobody else has locked; how many. table_name is what the expression calls the relation';
+
+-- Whether rows are left that the expression gives a tenant, for the script of a staged rollout.
+CREATE FUNCTION tenancy.is_unfilled(relation regclass, tenant_column text, expression text, table_name text) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET constraint_exclusion = off AS $$
+DECLARE
+    unfilled boolean;
+BEGIN
+    IF expression ~ tenancy.constant_pattern() AND NOT tenancy.is_trusted_owner(relation) THEN
+        RETURN (tenancy.read_as_owner(relation, format('SELECT EXISTS (SELECT FROM ONLY %s r WHERE r.%I IS NULL)::text', relation, tenant_column)))[1]::boolean;
+    END IF;
+    PERFORM tenancy.hold_filled(relation);
+    EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %1$s AS %4$I WHERE %4$I.%2$I IS NULL AND (%3$s) IS NOT NULL)', relation, tenant_column, expression, table_name)
+       INTO unfilled;
+    RETURN unfilled;
+END
+$$;
+COMMENT ON FUNCTION tenancy.is_unfilled(regclass, text, text, text) IS 'Administrators only: whether one relation has rows without a tenant that the expression gives one. table_name is what the expression calls the relation';

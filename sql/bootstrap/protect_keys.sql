@@ -158,8 +158,10 @@ BEGIN
               JOIN pg_attribute a ON a.attrelid = needed.target AND a.attnum = k.number;
     END LOOP;
     RETURN QUERY
-        SELECT 103, format('ALTER TABLE %s ADD CONSTRAINT %I %s', f.relation, f.name, f.definition)
-          FROM tenancy.crossing_foreign_keys(root, options) f WHERE f.definition IS NOT NULL
+        SELECT 103, CASE WHEN tenancy.trusts_owners(f.relation) AND tenancy.trusts_owners(f.target) THEN s.statement
+                         ELSE format('CALL tenancy.alter_as_owner(%L, %L)', f.relation, s.statement) END
+          FROM tenancy.crossing_foreign_keys(root, options) f, format('ALTER TABLE %s ADD CONSTRAINT %I %s', f.relation, f.name, f.definition) s (statement)
+         WHERE f.definition IS NOT NULL
          ORDER BY f.relation::text COLLATE "C", f.name;
 END
 $$;

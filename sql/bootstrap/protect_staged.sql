@@ -100,17 +100,17 @@ BEGIN
         page := 0;
         in_turn := 0;
         WHILE page <= pages LOOP
-%4$s
+%3$s
             began := clock_timestamp();
-            filled := tenancy.fill_pages(%1$L, %2$L, %6$L, %7$L, page, page + size);
+            filled := tenancy.fill_pages(%1$L, %2$L, %5$L, %6$L, page, page + size);
             COMMIT;
             in_turn := in_turn + filled;
             page := page + size;
             size := CASE WHEN clock_timestamp() > began + interval '40 ms' THEN greatest(size / 2, 1)
                          WHEN clock_timestamp() < began + interval '20 ms' THEN least(size * 2, 128) ELSE size END;
         END LOOP;
-%5$s
-        EXECUTE %3$L INTO missing;
+%4$s
+        missing := tenancy.is_unfilled(%1$L, %2$L, %5$L, %6$L);
         COMMIT;
         EXIT WHEN NOT missing;
         idle_since := CASE WHEN in_turn = 0 THEN coalesce(idle_since, clock_timestamp()) END;
@@ -121,8 +121,6 @@ BEGIN
         PERFORM pg_catalog.pg_sleep(1);
     END LOOP;
 END$block$, relation, tenant_column,
-        format('SELECT EXISTS (SELECT FROM ONLY %1$s AS %4$I WHERE %4$I.%2$I IS NULL AND (%3$s) IS NOT NULL)', relation, tenant_column, expression,
-               table_name),
         tenancy.staged_settings('            '), tenancy.staged_settings('        '), expression, table_name));
 COMMENT ON FUNCTION tenancy.staged_fill(regclass, text, text, text) IS 'Administrators only: the statement that gives the rows of one relation their tenant in batches';
 
@@ -238,7 +236,7 @@ BEGIN
     IF key_name IS NULL THEN
         -- It is there, and only to be checked.
         RETURN QUERY VALUES (format('SHARE UPDATE EXCLUSIVE on %s, ROW SHARE on tenancy.tenants, for as long as the rows are read', relation),
-                             tenancy.staged_block('SET LOCAL lock_timeout = 0', step));
+                             tenancy.staged_block('SET LOCAL lock_timeout = 0', tenancy.owner_statement(relation, 80, step)));
         RETURN;
     END IF;
     FOR part IN
@@ -263,7 +261,8 @@ BEGIN
         END IF;
         RETURN QUERY VALUES
             (format('SHARE UPDATE EXCLUSIVE on %s, ROW SHARE on tenancy.tenants, for as long as the rows are read', part.id),
-             tenancy.staged_block('SET LOCAL lock_timeout = 0', format('ALTER TABLE %s VALIDATE CONSTRAINT %I', part.id, coalesce(part.name, new_name))));
+             tenancy.staged_block('SET LOCAL lock_timeout = 0',
+                 tenancy.owner_statement(part.id, 80, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', part.id, coalesce(part.name, new_name)))));
     END LOOP;
     IF is_partitioned THEN
         RETURN QUERY VALUES
@@ -288,7 +287,7 @@ CREATE FUNCTION tenancy.staged_not_null(relation regclass, tenant_column text, s
                (2, format('SHARE UPDATE EXCLUSIVE on %s, for as long as the rows are read', relation),
                 ARRAY['SET LOCAL lock_timeout = 0', format('ALTER TABLE %s VALIDATE CONSTRAINT pg_tenancy_tenant_given', relation)]),
                (3, format('ACCESS EXCLUSIVE on %s, briefly', relation),
-                ARRAY[tenancy.staged_note(relation, undo), step,
+                ARRAY[tenancy.staged_note(relation, undo), tenancy.owner_statement(relation, 70, step),
                       format('ALTER TABLE %s DROP CONSTRAINT pg_tenancy_tenant_given', relation)])
            ) v (n, lock, statements)
      ORDER BY v.n;

@@ -34,7 +34,7 @@ COMMENT ON FUNCTION tenancy.protect_steps(regclass, jsonb, text, regclass) IS 'A
 
 -- The rows of protected_tables come first: a statement may wake the event trigger, which must find them.
 CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfill text DEFAULT NULL, only_relation regclass DEFAULT NULL)
-    RETURNS TABLE (phase integer, statement text)
+    RETURNS TABLE (phase integer, statement text, relation regclass)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
     WITH steps AS MATERIALIZED (
@@ -56,16 +56,16 @@ CREATE FUNCTION tenancy.protect_statements(root regclass, options jsonb, backfil
         SELECT 20 AS phase, d.depth::bigint AS n,
                format('INSERT INTO tenancy.protected_tables (table_id, root_id, options, undo) VALUES (%L, %L, %L, %L)'
                       ' ON CONFLICT (table_id) DO UPDATE SET root_id = excluded.root_id, options = excluded.options, undo = excluded.undo',
-                      d.relation, root, options, d.undo) AS statement
+                      d.relation, root, options, d.undo) AS statement, d.relation
           FROM done d
          WHERE (d.root_id, d.old_options, d.old_undo) IS DISTINCT FROM (root, options, d.undo)
         UNION ALL
-        SELECT s.phase, s.n, s.statement FROM steps s WHERE s.statement IS NOT NULL
+        SELECT s.phase, s.n, s.statement, s.relation FROM steps s WHERE s.statement IS NOT NULL
         UNION ALL
-        SELECT 10, 0, format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', coalesce(only_relation, root))
+        SELECT 10, 0, format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', coalesce(only_relation, root)), root
          WHERE EXISTS (SELECT FROM steps s WHERE s.statement IS NOT NULL AND s.phase >= 40)
     )
-    SELECT s.phase, s.statement FROM statements s ORDER BY s.phase, s.n;
+    SELECT s.phase, s.statement, s.relation FROM statements s ORDER BY s.phase, s.n;
     END;
 COMMENT ON FUNCTION tenancy.protect_statements(regclass, jsonb, text, regclass) IS 'Administrators only: what is still to be executed, in order, for a table and all below it, or for one of these; nothing if all is in place';
 
@@ -173,10 +173,11 @@ BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', "table");
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
                                        tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
+    PERFORM tenancy.hold_backfill("table", options, backfill);
     fill := tenancy.backfill_expression("table", options, backfill);
     PERFORM tenancy.check_rows("table", options, fill);
     metering := tenancy.quota_statement("table", quota, options ->> 'mode', false);
-    statements := ARRAY(SELECT s.statement FROM tenancy.protect_statements("table", options, fill) s);
+    statements := ARRAY(SELECT tenancy.owner_statement(s.relation, s.phase, s.statement) FROM tenancy.protect_statements("table", options, fill) s);
     FOREACH statement IN ARRAY statements LOOP
         EXECUTE statement;
     END LOOP;
@@ -208,6 +209,7 @@ BEGIN
     END IF;
     options := tenancy.protect_options("table", tenant_column, owner_column, resource, mode, roles, existing_policies,
                                        tenant_keys, force, add_column, operators, backfill_from, shared, column_type);
+    PERFORM tenancy.hold_backfill("table", options, backfill);
     fill := tenancy.backfill_expression("table", options, backfill);
     PERFORM tenancy.check_rows("table", options, fill);
     metering := tenancy.quota_statement("table", quota, options ->> 'mode', staged);
@@ -215,7 +217,7 @@ BEGIN
         PERFORM tenancy.report_protection("table", options);
         RETURN tenancy.staged_script("table", options, fill, tenancy.staged_filling("table", options, backfill));
     END IF;
-    SELECT string_agg('    ' || s.statement || E';\n', '') INTO body
+    SELECT string_agg('    ' || tenancy.owner_statement(s.relation, s.phase, s.statement) || E';\n', '') INTO body
       FROM tenancy.protect_statements("table", options, fill) s;
     body := nullif(concat(body, '    ' || metering || E';\n'), '');
     PERFORM tenancy.report_protection("table", options);

@@ -61,7 +61,7 @@ BEGIN
         RETURN;
     END IF;
     IF undo ? 'column' THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', relation, tenant_column) INTO holds;
+        holds := 'true' = ANY (tenancy.read_parts(relation, 'SELECT EXISTS (SELECT FROM ', format(' WHERE %I IS NOT NULL)::text', tenant_column)));
         IF NOT holds THEN
             RETURN NEXT format('ALTER TABLE %s DROP COLUMN %I', relation, tenant_column);
             RETURN;

@@ -1,7 +1,7 @@
 //! SQL with the rights of those whose tables it is about, for the management functions. Nobody but our owner may call these.
 
 use crate::error::Error;
-use crate::rights;
+use crate::rights::{self, Privilege};
 use pgrx::prelude::*;
 
 /// The first column of what a query on the host's table gives, with the rights of the table's owner: what his indexes and
@@ -34,13 +34,36 @@ fn count_as_role(
     counted.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
 }
 
+fn privilege(name: Option<&str>) -> Option<Privilege> {
+    match name {
+        Some("UPDATE") => Some(Privilege::Update),
+        Some("DELETE") => Some(Privilege::Delete),
+        _ => None,
+    }
+}
+
 /// A statement that changes rows of the host's table, with the rights of the table's owner, who gets none of the caller's by
 /// his triggers, and nothing of whose is left to run later. How many rows it changed.
 #[pg_extern]
-fn change_as_owner(relation: pg_sys::Oid, statement: &str) -> Option<i64> {
-    let changed =
-        rights::change_as_owner(relation, statement).unwrap_or_else(|error| Error::Spi(error).raise());
+fn change_as_owner(
+    relation: pg_sys::Oid,
+    statement: &str,
+    allowed_by: default!(Option<&str>, "NULL"),
+) -> Option<i64> {
+    let changed = rights::change_as_owner(relation, statement, privilege(allowed_by))
+        .unwrap_or_else(|error| Error::Spi(error).raise());
     changed.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
+}
+
+/// The same for a statement that tells something of what it changed: the first column of that.
+#[pg_extern]
+fn change_and_tell_as_owner(
+    relation: pg_sys::Oid,
+    statement: &str,
+    allowed_by: default!(Option<&str>, "NULL"),
+) -> Option<Vec<Option<String>>> {
+    rights::change_and_tell_as_owner(relation, statement, privilege(allowed_by))
+        .unwrap_or_else(|error| Error::Spi(error).raise())
 }
 
 /// A statement on the host's table, with the rights of the table's owner.

@@ -83,6 +83,15 @@ pub fn is_member(role: Oid) -> bool {
     unsafe { pg_sys::is_member_of_role(current(), role) }
 }
 
+/// Whether the current user may read a relation and do that to it, all columns of it.
+pub fn may_read_and(relation: Oid, what: u32) -> bool {
+    let mode = pg_sys::AclMode::from(pg_sys::ACL_SELECT | what);
+    // SAFETY: a syscache lookup that raises for a relation that is gone, which those who ask have just looked up.
+    let answer =
+        unsafe { pg_sys::pg_class_aclmask(relation, current(), mode, pg_sys::AclMaskHow::ACLMASK_ALL) };
+    answer == mode
+}
+
 /// Until it is dropped, this process acts as another role: what it executes, and the triggers that fires, have that role's
 /// rights. Settings that are changed meanwhile are put back, or the code that goes on would run under a search_path of that
 /// role's choice.

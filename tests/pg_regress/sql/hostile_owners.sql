@@ -152,10 +152,10 @@ SELECT * FROM tenancy.preview_table('hostile.notes', gen_random_uuid(), db_role 
 SELECT * FROM pg_temp.gained();
 -- Who is no member of the role cannot borrow its rights.
 CREATE ROLE hostile_admin BYPASSRLS; GRANT USAGE ON SCHEMA tenancy TO hostile_admin;
-GRANT EXECUTE ON FUNCTION tenancy.read_as_role(text, text), tenancy.change_as_owner(oid, text) TO hostile_admin;
+GRANT EXECUTE ON FUNCTION tenancy.read_as_role(text, text), tenancy.change_as_owner(oid, text, text) TO hostile_admin;
 SET ROLE hostile_admin;
 SELECT tenancy.read_as_role('hostile_owner', 'SELECT current_user::text') AS stranger, tenancy.read_as_role('hostile_admin', 'SELECT current_user::text') AS self, tenancy.read_as_role('no such role', 'SELECT 1::text') AS nobody;
-SELECT tenancy.change_as_owner('hostile.notes'::regclass, 'DELETE FROM hostile.notes') AS stranger, tenancy.change_as_owner(0, 'SELECT 1') AS nowhere;
+SELECT tenancy.change_as_owner('hostile.notes'::regclass, 'DELETE FROM hostile.notes') AS stranger, tenancy.change_as_owner('hostile.notes'::regclass, 'DELETE FROM hostile.notes', 'DELETE') AS unprivileged, tenancy.change_as_owner(0, 'SELECT 1') AS nowhere;
 RESET ROLE;
 -- Attached tables: the search_path that his code sets does not stay.
 SET ROLE hostile_owner;
