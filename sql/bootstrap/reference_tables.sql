@@ -86,7 +86,16 @@ BEGIN
             SELECT d.id FROM declared d
             UNION ALL
             -- What is below one has its own row, or is a foreign table, say, and not protected.
-            SELECT p.table_id FROM tenancy.protected_tables p WHERE p.options ->> 'mode' IS DISTINCT FROM 'observe'
+            -- Nor is one whose fence somebody took down, as tools do that know their own policies only.
+            SELECT p.table_id FROM tenancy.protected_tables p JOIN pg_class c ON c.oid = p.table_id
+             WHERE p.options ->> 'mode' IS DISTINCT FROM 'observe' AND c.relrowsecurity AND NOT EXISTS (
+                   SELECT FROM tenancy.wanted_policies(p.options) w
+                    WHERE NOT w.permissive AND NOT EXISTS (
+                          SELECT FROM pg_policy o
+                           WHERE o.polrelid = p.table_id AND o.polname = w.name AND NOT o.polpermissive AND o.polcmd = w.code AND o.polroles = '{0}'
+                             -- Without the tenant column it lets nobody in.
+                             AND coalesce(pg_get_expr(o.polqual, o.polrelid), w.condition) IN (w.condition, 'false')
+                             AND coalesce(pg_get_expr(o.polwithcheck, o.polrelid), w.condition) IN (w.condition, 'false')))
         ), reach AS (
             SELECT c.oid, c.relkind, c.relrowsecurity, r.rolname, v.name AS privilege
               FROM pg_class c
@@ -106,4 +115,4 @@ BEGIN
           FROM reach x GROUP BY x.oid, x.relkind, x.relrowsecurity ORDER BY x.oid::regclass::text COLLATE "C";
 END
 $$;
-COMMENT ON FUNCTION tenancy.unprotected_tables() IS 'Administrators only: tables that application roles reach and that are neither protected nor declared reference tables, with these roles, what they may do, whether row security is on, and whether the table is only observed. Errors: 42501 not an administrator';
+COMMENT ON FUNCTION tenancy.unprotected_tables() IS 'Administrators only: tables that application roles reach and that are not protected, or lost their fence or row security since, and are no declared reference tables, with these roles, what they may do, whether row security is on, and whether the table is only observed. Errors: 42501 not an administrator';

@@ -63,6 +63,16 @@ fn with_row_security_off_it_fails() {
     ] {
         assert_eq!(migrator.code(statement), "00000", "{statement}");
     }
+    // A foreign key binds new rows, and is checked by who sees all rows; the one row that has no parent is found.
+    let key = "ALTER TABLE docs ADD CONSTRAINT docs_parent FOREIGN KEY (id) REFERENCES parents NOT VALID";
+    assert_eq!(migrator.code(key), "00000");
+    assert_eq!(migrator.code("ALTER TABLE docs VALIDATE CONSTRAINT docs_parent"), "42501");
+    admin.run("CREATE ROLE migrator_validator LOGIN BYPASSRLS; GRANT migrator_loud TO migrator_validator; INSERT INTO parents VALUES (1)");
+    let mut validator = CLUSTER.connect_as("loud", "migrator_validator");
+    assert_eq!(validator.code("ALTER TABLE docs VALIDATE CONSTRAINT docs_parent"), "23503");
+    admin.run("INSERT INTO parents VALUES (2)");
+    assert_eq!(validator.code("ALTER TABLE docs VALIDATE CONSTRAINT docs_parent"), "00000");
+    assert_eq!(migrator.code("ALTER TABLE docs ADD COLUMN parent int REFERENCES parents"), "00000");
     // Who is to change rows of all tenants has BYPASSRLS, or is an administrator.
     admin.run("ALTER ROLE migrator_loud BYPASSRLS");
     assert_eq!(migrator.code("UPDATE docs SET heading = 'new'"), "00000");

@@ -1,4 +1,4 @@
-//! Code in the guides is code that the tests run: each block of Python, JavaScript or Rust stands word for word in the
+//! Code in the guides is code that the tests run: each block of Python, JavaScript, Rust or Prisma stands word for word in the
 //! file that the comment above it names.
 
 use std::fs;
@@ -13,7 +13,7 @@ fn code_in_the_guides_is_code_that_is_run() {
         let text = fs::read_to_string(&page).expect("pages are text");
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
-            if !["```python", "```js", "```rust"].contains(line) {
+            if !["```python", "```js", "```rust", "```ts", "```prisma"].contains(line) {
                 continue;
             }
             let place = format!("{}:{}", page.display(), number + 1);

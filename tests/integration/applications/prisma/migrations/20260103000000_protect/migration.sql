@@ -1,0 +1,1 @@
+SELECT tenancy.protect_table('docs');
