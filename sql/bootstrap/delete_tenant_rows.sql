@@ -37,7 +37,7 @@ CREATE FUNCTION tenancy.referenced_sql(relation regclass, component regclass[]) 
 COMMENT ON FUNCTION tenancy.referenced_sql(regclass, regclass[]) IS 'Administrators only: a SELECT of the rows in these tables that rows of a table, there called gone, referred to; NULL if none can';
 
 CREATE FUNCTION tenancy.delete_tenant_rows(tenant uuid, batch integer DEFAULT 10000) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     part record;
     leaf record;
