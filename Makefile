@@ -1,8 +1,9 @@
 # The verbs of this project. Each is a script in tools/, where the reasons are.
 # PG=16 chooses another major version, SYSTEM_PG_CONFIG=… an installation that lies elsewhere;
 # TESTS="a b" selects tests of a tier; ACCEPT=1 makes what a regress or isolation test printed
-# its expected output; KEEP=1 keeps a run's directory; STACK=supabase shows `demo` beside a Supabase stack.
-export PG TESTS ACCEPT KEEP QUICK STACK
+# its expected output; KEEP=1 keeps a run's directory; STACK=supabase shows `demo` beside a Supabase stack;
+# CLOCK="2027-01-01 00:10:00" is when the clock of a regress test's server starts.
+export PG TESTS ACCEPT KEEP QUICK STACK CLOCK
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build install lint unit pgtest regress isolation integration upgrade test demo bench clean

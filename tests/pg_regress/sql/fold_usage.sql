@@ -2,10 +2,10 @@
 \set a '''6e000000-0000-0000-0000-00000000000a'''
 INSERT INTO tenancy.tenants (id, slug, name) VALUES (:a, 'folded', 'Folded');
 SELECT tenancy.create_meter('fo.calls', 'calls', 'counter', period => 'hour'), tenancy.create_meter('fo.rows', 'rows', 'gauge', period => 'day');
--- Of this hour, of an hour ago, of a day ago, of two months ago.
+-- Of this hour, of forty and of eighty days ago (in hours: days have 23 to 25 of them in this session's time zone).
 INSERT INTO tenancy.usage (tenant_id, meter, slot, hour, hour_amount, day_amount, month_amount, total)
 SELECT :a, m, n, date_trunc('hour', now(), 'UTC') - age, n, 10 * n, 100 * n, 1000 * n
-  FROM (VALUES ('fo.calls'), ('fo.rows')) m (m), (VALUES (1, interval '0'), (2, '0'), (3, '40 days'), (4, '40 days'), (5, '80 days')) v (n, age);
+  FROM (VALUES ('fo.calls'), ('fo.rows')) m (m), (VALUES (1, interval '0'), (2, '0'), (3, '960 hours'), (4, '960 hours'), (5, '1920 hours')) v (n, age);
 CREATE VIEW pg_temp.history AS SELECT meter, period, period_start, amount FROM tenancy.usage_history WHERE meter LIKE 'fo.%' AND amount <> 0;
 CREATE TABLE fo_before AS SELECT * FROM pg_temp.history;
 CREATE TABLE fo_current AS SELECT * FROM tenancy.usage_current WHERE meter LIKE 'fo.%';

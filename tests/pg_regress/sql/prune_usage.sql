@@ -10,29 +10,29 @@ SELECT tenancy.grant_operator('6b000000-0000-0000-0000-000000000001', 'write'), 
 SELECT tenancy.create_meter('pr.hourly', 'calls', 'counter', period => 'hour'), tenancy.create_meter('pr.daily', 'calls', 'counter'), tenancy.create_meter('pr.monthly', 'calls', 'counter', period => 'month'),
        tenancy.create_meter('pr.none', 'calls', 'counter', period => 'none'), tenancy.create_meter('pr.rows', 'rows', 'gauge');
 SELECT date_trunc('hour', now(), 'UTC') AS hour, date_trunc('day', now(), 'UTC') AS day, date_trunc('month', now(), 'UTC') AS month \gset
--- Of each a slot of the present hour, one of the hour before, one long idle, and one in which the period was closed before.
+-- Of each a slot of the present hour, one of the hour before, one long idle (so long that its month, too, began more than 40 days ago), and one in which the period was closed before.
 INSERT INTO tenancy.usage SELECT :a, m.name, s.slot, s.hour, s.h, s.d, s.m, s.t
   FROM tenancy.meters m, (VALUES (1, :'hour'::timestamptz, 1, 10, 100, 1000), (2, :'hour'::timestamptz - interval '1 hour', 2, 20, 200, 2000),
-                                 (3, :'hour'::timestamptz - interval '40 days', 3, 30, 300, 3000), (4, :'hour'::timestamptz - interval '40 days', 0, 0, 0, 4000)) s (slot, hour, h, d, m, t)
+                                 (3, :'hour'::timestamptz - interval '1680 hours', 3, 30, 300, 3000), (4, :'hour'::timestamptz - interval '1680 hours', 0, 0, 0, 4000)) s (slot, hour, h, d, m, t)
  WHERE m.name LIKE 'pr.%';
-INSERT INTO tenancy.usage_periods (tenant_id, meter, period_start, amount) VALUES (:a, 'pr.rows', :'day'::timestamptz - interval '50 days', 70), (:a, 'pr.rows', :'day'::timestamptz - interval '20 days', -20);
+INSERT INTO tenancy.usage_periods (tenant_id, meter, period_start, amount) VALUES (:a, 'pr.rows', :'day'::timestamptz - interval '1200 hours', 70), (:a, 'pr.rows', :'day'::timestamptz - interval '480 hours', -20);
 CREATE TEMP TABLE before AS SELECT * FROM tenancy.usage_current WHERE tenant_id = :a;
 CREATE TEMP TABLE rows_before AS SELECT * FROM tenancy.usage_history WHERE meter = 'pr.rows';
 
 -- Who may not, neither by function nor by what the function calls.
 SELECT n, c.command, pg_temp.try(n, c.command) FROM generate_series(1, 4) n, (VALUES
-    (1, $$SELECT tenancy.prune_usage(now() - interval '30 days')$$), (2, $$SELECT tenancy.prune_slots_by_identity(now() - interval '30 days')$$), (3, $$SELECT tenancy.prune_slots(now())$$), (4, $$SELECT tenancy.empty_slots(now())$$)) c (i, command) ORDER BY c.i, n;
+    (1, $$SELECT tenancy.prune_usage(now() - interval '40 days')$$), (2, $$SELECT tenancy.prune_slots_by_identity(now() - interval '40 days')$$), (3, $$SELECT tenancy.prune_slots(now())$$), (4, $$SELECT tenancy.empty_slots(now())$$)) c (i, command) ORDER BY c.i, n;
 -- NULL is no time, and not infinity.
 SELECT n, pg_temp.try(n, c.command) FROM generate_series(1, 4) n, (VALUES (1, 'SELECT tenancy.prune_slots_by_identity(NULL)'), (2, 'SELECT tenancy.prune_slots(NULL)'), (3, 'SELECT tenancy.prune_usage(NULL)')) c (i, command) ORDER BY c.i, n;
 SELECT test.attempt(NULL, 'SELECT tenancy.prune_slots(NULL)') AS by_administrator;
 -- By BYPASSRLS, without a right to write usage. A superuser's wrapper does it for others; a wrapper of that role's does not.
 CREATE ROLE pr_service NOLOGIN BYPASSRLS;
 SELECT tenancy.enable_role('pr_service');
-CREATE FUNCTION public.pr_prune() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp RETURN tenancy.prune_usage(now() - interval '30 days');
+CREATE FUNCTION public.pr_prune() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp RETURN tenancy.prune_usage(now() - interval '40 days');
 GRANT EXECUTE ON FUNCTION public.pr_prune() TO authenticated;
 BEGIN;
 SET LOCAL ROLE pr_service;
-SELECT tenancy.prune_usage(now() - interval '30 days') AS by_service;
+SELECT tenancy.prune_usage(now() - interval '40 days') AS by_service;
 ROLLBACK;
 SELECT pg_temp.try(4, 'SELECT public.pr_prune()') AS by_wrapper;
 GRANT CREATE ON SCHEMA public TO pr_service;
@@ -42,7 +42,7 @@ DROP OWNED BY pr_service;
 DROP ROLE pr_service;
 
 -- Long idle slots of all meters that have history, and what was closed; again there is nothing.
-SELECT tenancy.prune_usage(now() - interval '30 days') AS pruned, tenancy.prune_usage(now() - interval '30 days') AS again;
+SELECT tenancy.prune_usage(now() - interval '40 days') AS pruned, tenancy.prune_usage(now() - interval '40 days') AS again;
 SELECT meter, slot, hour_amount, day_amount, month_amount, total FROM tenancy.usage WHERE tenant_id = :a AND slot = 3 ORDER BY meter;
 SELECT meter, count(*) FILTER (WHERE period_start < now() - interval '40 days') AS long_ago, count(*) > 0 AS recently FROM tenancy.usage_history WHERE meter LIKE 'pr.%' GROUP BY meter ORDER BY meter;
 -- The hour before is over; what it adds to the day and the month stays while these last.
