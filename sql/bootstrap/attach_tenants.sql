@@ -146,7 +146,10 @@ BEGIN
         inserted := FOUND;
         EXIT WHEN inserted;
     END LOOP;
-    IF NOT inserted AND (found_id IS NULL OR NOT adopt AND NOT EXISTS (SELECT FROM tenancy.attached_tenants a WHERE a.tenant_id = found_id)) THEN
+    IF EXISTS (SELECT FROM tenancy.attached_tenants a WHERE a.tenant_id = found_id AND a.leaving) THEN
+        RAISE EXCEPTION 'key "%" is that of a tenant that is being deleted', key USING ERRCODE = '42710',
+            DETAIL = 'It goes when the transaction ends, with the rows that refer to it.', HINT = 'Insert the row in the next transaction.';
+    ELSIF NOT inserted AND (found_id IS NULL OR NOT adopt AND NOT EXISTS (SELECT FROM tenancy.attached_tenants a WHERE a.tenant_id = found_id)) THEN
         RAISE EXCEPTION 'key "%" is another tenant''s', key USING ERRCODE = '42710',
             DETAIL = 'A tenant with it was not made by the attached table of tenants.',
             HINT = 'An administrator may take that tenant in: SELECT tenancy.detach_tenants(), insert the row, and attach the table again.';
@@ -156,6 +159,20 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenancy.insert_attached_tenant(text, regtype, text, text, boolean) IS 'Administrators only: makes the tenant of a row of the attached table; one that is there already only if it came from there, or with adopt. Returns whether it made one. Errors: 22023 invalid key; 42710 another tenant''s key';
+
+-- Rows that the host's cascades take by several steps are gone after our trigger on its table only.
+CREATE FUNCTION tenancy.delete_leaving_tenant() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+    DELETE FROM tenancy.tenants t WHERE t.id = NEW.tenant_id;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION tenancy.delete_leaving_tenant() FROM PUBLIC;
+COMMENT ON FUNCTION tenancy.delete_leaving_tenant() IS 'Trigger function: deletes a tenant whose row in the attached table is gone';
+CREATE CONSTRAINT TRIGGER delete_leaving_tenant AFTER UPDATE OF leaving ON tenancy.attached_tenants
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.leaving) EXECUTE FUNCTION tenancy.delete_leaving_tenant();
+COMMENT ON TRIGGER delete_leaving_tenant ON tenancy.attached_tenants IS 'A tenant that rows referred to when its own was deleted goes when the transaction ends';
 
 CREATE FUNCTION tenancy.project_tenant() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -190,8 +207,13 @@ BEGIN
         EXECUTE parts INTO is_now USING NEW;
     END IF;
     IF TG_OP = 'DELETE' THEN
-        DELETE FROM tenancy.tenants t USING tenancy.attached_tenants a
-         WHERE a.tenant_id = t.id AND (t.id = tenancy.attached_id(was[1], type) OR t.key = was[1]);
+        BEGIN
+            DELETE FROM tenancy.tenants t USING tenancy.attached_tenants a
+             WHERE a.tenant_id = t.id AND (t.id = tenancy.attached_id(was[1], type) OR t.key = was[1]);
+        EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
+            UPDATE tenancy.attached_tenants a SET leaving = true
+              FROM tenancy.tenants t WHERE a.tenant_id = t.id AND (t.id = tenancy.attached_id(was[1], type) OR t.key = was[1]);
+        END;
     ELSIF was[1] IS NULL THEN
         IF is_now[1] IS NOT NULL THEN
             PERFORM tenancy.insert_attached_tenant(is_now[1], type, is_now[2], is_now[3], false);

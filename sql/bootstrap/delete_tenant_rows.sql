@@ -57,7 +57,7 @@ $$;
 COMMENT ON FUNCTION tenancy.check_one_owner(regclass[]) IS 'Administrators only: 0A000 if tables that refer to each other are of several owners, not all of whom are superusers or the current user';
 
 CREATE FUNCTION tenancy.delete_tenant_rows(tenant uuid, batch integer DEFAULT 10000) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     part record;
     leaf record;

@@ -119,7 +119,7 @@ CREATE FUNCTION tenancy.tenant_limits(tenant uuid) RETURNS TABLE (relation text,
 COMMENT ON FUNCTION tenancy.tenant_limits(uuid) IS 'Administrators only: what limits a tenant, for tenant_import when all its rows are there';
 
 CREATE FUNCTION tenancy.export_tenant(tenant uuid) RETURNS TABLE ("position" integer, table_name text, copy_sql text, import_sql text)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     item record;

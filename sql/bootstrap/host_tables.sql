@@ -16,10 +16,12 @@ COMMENT ON COLUMN tenancy.attached_tables.roles IS 'Roles that each of its membe
 COMMENT ON COLUMN tenancy.attached_tables.attached_at IS 'When it was attached';
 
 CREATE TABLE tenancy.attached_tenants (
-    tenant_id uuid PRIMARY KEY REFERENCES tenancy.tenants (id) ON DELETE CASCADE
+    tenant_id uuid PRIMARY KEY REFERENCES tenancy.tenants (id) ON DELETE CASCADE,
+    leaving boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE tenancy.attached_tenants IS 'Tenants that are rows of the attached table of tenants: they go with these';
 COMMENT ON COLUMN tenancy.attached_tenants.tenant_id IS 'The tenant';
+COMMENT ON COLUMN tenancy.attached_tenants.leaving IS 'Its row is gone, and it goes when the transaction ends';
 
 CREATE TABLE tenancy.attached_members (
     tenant_id uuid NOT NULL,

@@ -66,8 +66,9 @@ CREATE FUNCTION tenancy.preview_rows("table" regclass, user_id uuid, tenant uuid
     RETURNS TABLE (command text, rows_before bigint, rows_after bigint)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
-    as_role name := coalesce(db_role, (SELECT r::text FROM tenancy.application_roles() r
-                                        ORDER BY r::text <> 'authenticated', r::text COLLATE "C" LIMIT 1));
+    as_role name := coalesce(db_role, (SELECT d.rolname FROM tenancy.application_roles() r JOIN pg_roles d ON d.oid = r
+                                        WHERE NOT (d.rolsuper OR d.rolbypassrls)
+                                        ORDER BY d.rolname <> 'authenticated', d.rolname COLLATE "C" LIMIT 1));
     may record;
     reads text; updates text; deletes text;
     reads_after text; updates_after text; deletes_after text;

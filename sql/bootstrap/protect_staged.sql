@@ -58,7 +58,7 @@ COMMENT ON FUNCTION tenancy.staged_quote(text) IS 'Administrators only: a DO sta
 CREATE FUNCTION tenancy.staged_settings(indentation text) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     RETURN (SELECT string_agg(format('%sSET LOCAL %s;', indentation, s), E'\n' ORDER BY n)
-              FROM unnest('{"search_path = pg_catalog, pg_temp",row_security = off,tenancy.allow_tenant_change = on}'::text[]) WITH ORDINALITY u (s, n));
+              FROM unnest('{"search_path = pg_catalog, pg_temp",row_security = off,jit = off,tenancy.allow_tenant_change = on}'::text[]) WITH ORDINALITY u (s, n));
 COMMENT ON FUNCTION tenancy.staged_settings(text) IS 'Administrators only: the settings that each statement of a staged rollout begins with';
 
 -- Several statements as one.

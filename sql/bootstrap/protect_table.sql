@@ -156,7 +156,7 @@ CREATE FUNCTION tenancy.protect_table("table" regclass, tenant_column name DEFAU
         operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL,
         quota text DEFAULT NULL)
     RETURNS boolean
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET tenancy.allow_tenant_change = on AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET tenancy.allow_tenant_change = on AS $$
 DECLARE
     options jsonb;
     fill text;
@@ -196,7 +196,7 @@ CREATE FUNCTION tenancy.protect_table_sql("table" regclass, tenant_column name D
         operators boolean DEFAULT false, backfill_from text DEFAULT NULL, shared text DEFAULT NULL, column_type regtype DEFAULT NULL,
         staged boolean DEFAULT false, quota text DEFAULT NULL)
     RETURNS text
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
     options jsonb;
     fill text;

@@ -107,12 +107,17 @@ BEGIN
                AND c.relnamespace <> 'tenancy'::regnamespace
                AND c.oid NOT IN (SELECT d.id FROM decided d)
                AND has_schema_privilege(r.oid, c.relnamespace, 'USAGE')
+            UNION ALL
+            -- What protect_table revoked and somebody granted again: GRANT ALL does.
+            SELECT c.oid, c.relkind, c.relrowsecurity, CASE l.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(l.grantee) END, l.privilege
+              FROM tenancy.protected_tables p JOIN pg_class c ON c.oid = p.table_id CROSS JOIN LATERAL tenancy.loose_privileges(c.oid) l
+             WHERE p.options ->> 'mode' IS DISTINCT FROM 'observe'
         )
         SELECT x.oid::regclass,
                CASE x.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END,
                array_agg(DISTINCT x.rolname ORDER BY x.rolname), array_agg(DISTINCT x.privilege ORDER BY x.privilege), x.relrowsecurity,
-               EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = x.oid)
+               EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = x.oid AND p.options ->> 'mode' = 'observe')
           FROM reach x GROUP BY x.oid, x.relkind, x.relrowsecurity ORDER BY x.oid::regclass::text COLLATE "C";
 END
 $$;
-COMMENT ON FUNCTION tenancy.unprotected_tables() IS 'Administrators only: tables that application roles reach and that are not protected, or lost their fence or row security since, and are no declared reference tables, with these roles, what they may do, whether row security is on, and whether the table is only observed. Errors: 42501 not an administrator';
+COMMENT ON FUNCTION tenancy.unprotected_tables() IS 'Administrators only: tables that application roles reach and that are neither protected nor declared reference tables, with these roles, what they may do, whether row security is on, and whether the table is only observed; and protected tables that lost their fence or row security since, or whose TRUNCATE, REFERENCES or TRIGGER they were granted. Errors: 42501 not an administrator';

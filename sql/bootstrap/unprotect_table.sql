@@ -78,7 +78,7 @@ $$;
 COMMENT ON FUNCTION tenancy.unprotect_structure(regclass, boolean, jsonb, jsonb, boolean) IS 'Administrators only: the statements that take our default away and, if asked, the constraints and index that we added';
 
 CREATE FUNCTION tenancy.unprotect_table("table" regclass, drop_structure boolean DEFAULT false) RETURNS boolean
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
     root regclass;
     above regclass;

@@ -241,6 +241,9 @@ fn about_tenant(identity: &Identity, findings: &mut Vec<Finding>) {
             "none: nothing chooses one",
             match identity.access.member_of().next().is_none() {
                 true => "The user is a member of no tenant: tenancy.add_member().",
+                false if identity.stated.is_some() => {
+                    "The user has several memberships: name the tenant, too, as in tenancy.set_identity(user, tenant)."
+                }
                 false => {
                     "The user has several memberships: set tenancy.tenant_id in the transaction, or a tenant \
                      claim or header."

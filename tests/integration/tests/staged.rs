@@ -383,3 +383,48 @@ fn in_one_transaction_it_refuses_to_run() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("2D000"), "{output:?}");
     assert_eq!(admin.number("SELECT count(*) FROM tenancy.protected_tables"), 0);
 }
+
+/// Where Postgres can compile queries, it would spend a hundred times as long on that as on running ours, each time with the
+/// table locked.
+#[test]
+fn nothing_of_ours_is_compiled_while_a_table_is_locked() {
+    let settings = "session_preload_libraries = 'pg_tenancy,auto_explain'\nauto_explain.log_min_duration = 0\n\
+                    auto_explain.log_nested_statements = on\nauto_explain.log_analyze = on\nauto_explain.log_timing = off\njit = on";
+    let cluster = Cluster::start("staged_compiled", settings);
+    let mut admin = cluster.database("compiled");
+    let compiled = || {
+        let log = std::fs::read_to_string(cluster.host().join("log")).expect("the server's log");
+        log.matches("\n\tJIT:").count()
+    };
+    admin.run(&format!(
+        "INSERT INTO tenancy.tenants (id, slug, name, key) VALUES ('{}', 't-1', 'T', '1');
+         CREATE TABLE day (id int, org int) PARTITION BY RANGE (id);
+         CREATE TABLE day_1 PARTITION OF day FOR VALUES FROM (0) TO (10);
+         CREATE TABLE hour (id int, org int) PARTITION BY RANGE (id);
+         CREATE TABLE hour_1 PARTITION OF hour FOR VALUES FROM (0) TO (10);
+         INSERT INTO day VALUES (1, 1)",
+        tenant(1)
+    ));
+    let script = script(&mut admin, "day");
+    let file = cluster.host().join("day.sql");
+    std::fs::write(&file, script).expect("a file");
+    cluster.psql("compiled", &["-f", file.to_str().expect("the path is text")]);
+    admin.run("SELECT tenancy.protect_table('hour', add_column => true)");
+    for statement in [
+        "CREATE TABLE day_2 PARTITION OF day FOR VALUES FROM (10) TO (20)",
+        "ALTER TABLE day ADD CHECK (id >= 0)",
+        "ALTER TABLE day DETACH PARTITION day_2",
+        "DROP TABLE day_2",
+        "SELECT tenancy.protect_table_sql('day', mode => 'membership', resource => 'docs')",
+        "SELECT * FROM tenancy.export_tenant((SELECT id FROM tenancy.tenants))",
+        "SELECT tenancy.delete_tenant_rows(id) FROM tenancy.tenants",
+        "SELECT tenancy.unprotect_table('hour', drop_structure => true)",
+    ] {
+        admin.run(statement);
+    }
+    assert_eq!(compiled(), 0);
+    if admin.holds("pg_jit_available()") {
+        admin.run("SET jit_above_cost = 0; SELECT count(*) FROM pg_class");
+        assert!(compiled() > 0, "the log says what is compiled");
+    }
+}

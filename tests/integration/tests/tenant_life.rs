@@ -169,6 +169,39 @@ fn exported_deleted_and_imported_nothing_is_different_in_this_database_and_anoth
     assert!(said.contains("meter \"held\" does not exist"), "{said}");
 }
 
+#[test]
+fn a_role_that_has_what_the_guide_grants_moves_a_tenant_and_is_nobody_else() {
+    let cluster = Cluster::start("tenant_life_mover", "");
+    let mut origin = cluster.database("origin");
+    origin.run(TABLES);
+    let acme = tenant(1).to_string();
+    origin.run(&format!("INSERT INTO tenancy.tenants (id, slug, name) VALUES ('{acme}', 'acme', 'Acme')"));
+    fill(&mut origin, &acme, &acme, 1);
+    let before = everything(&mut origin);
+    let page = std::fs::read_to_string(source("docs/guides/moving_a_tenant.md")).expect("the guide is there");
+    let grants = page.split("```\n").nth(1).expect("the guide's first block of code");
+    origin.run("CREATE ROLE mover LOGIN BYPASSRLS");
+    origin.run(grants);
+
+    let as_mover = |arguments: &[&str]| {
+        let mut psql = cluster.program("psql");
+        psql.env("PGUSER", "mover").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", "origin"]).args(arguments);
+        cluster.succeed(&mut psql)
+    };
+    let script = source("sql/adapters/export_tenant.sql");
+    let file = cluster.host().join("acme.sql");
+    std::fs::write(&file, as_mover(&["-v", "tenant=acme", "-f", script.to_str().expect("the path is text")])).expect("a file");
+    let mut mover = cluster.connect_as("origin", "mover");
+    while mover.number(&format!("SELECT tenancy.delete_tenant_rows('{acme}')")) > 0 {}
+    mover.run(&format!("SELECT tenancy.drop_tenant('{acme}')"));
+    assert_ne!(everything(&mut origin), before);
+    as_mover(&["-f", file.to_str().expect("the path is text")]);
+    assert_eq!(everything(&mut origin), before);
+    let nobody = user(77);
+    assert_eq!(mover.code(&format!("SELECT tenancy.set_identity('{nobody}'::uuid)")), "42501");
+    mover.run(&format!("SELECT tenancy.erase_user('{nobody}')"));
+}
+
 /// Tenants by number, which are rows of the host's own table, as their members are.
 const ATTACHED: &str = "CREATE TABLE orgs (id bigint PRIMARY KEY, name text);
     CREATE TABLE crew (org bigint REFERENCES orgs ON DELETE CASCADE, who uuid, role text);

@@ -70,8 +70,32 @@ ALTER TABLE orgs.docs ADD FOREIGN KEY (org_id) REFERENCES tenancy.tenants (key_n
 INSERT INTO orgs.docs VALUES (1, 1), (2, 2), (3, 1);
 INSERT INTO orgs.notes VALUES (1, 2);
 SELECT test.attempt(NULL, format('SELECT tenancy.drop_tenant(%L)', id)) FROM tenancy.tenants WHERE key = '1';
-SELECT test.attempt(:ann, 'DELETE FROM orgs.o WHERE id = 1'), test.attempt(:ann, 'DELETE FROM orgs.o WHERE id = 2');
+SELECT test.attempt(:ann, 'DELETE FROM orgs.o WHERE id = 1'), test.attempt(:ann, 'DELETE FROM orgs.o WHERE id = 2; SET CONSTRAINTS ALL IMMEDIATE');
 SELECT (SELECT array_agg(id ORDER BY id) FROM orgs.o WHERE id < 3) AS rows, (SELECT array_agg(key ORDER BY key) FROM tenancy.tenants WHERE key_number < 3) AS tenants, (SELECT array_agg(id) FROM orgs.docs) AS docs;
+-- What cascades reach by several steps goes after our trigger, and the tenant after it.
+CREATE TABLE orgs.pages (id int PRIMARY KEY, doc_id int REFERENCES orgs.docs ON DELETE CASCADE, org_id bigint REFERENCES tenancy.tenants (key_number) ON DELETE RESTRICT);
+CREATE TABLE orgs.lines (page_id int REFERENCES orgs.pages ON DELETE CASCADE, org_id bigint REFERENCES tenancy.tenants (key_number));
+INSERT INTO orgs.o (id, name) VALUES (901, 'Deep'), (902, 'Stays');
+INSERT INTO orgs.docs SELECT id, id FROM orgs.o WHERE id > 900;
+INSERT INTO orgs.pages SELECT id, id, id FROM orgs.o WHERE id > 900;
+INSERT INTO orgs.lines SELECT id, id FROM orgs.o WHERE id > 900;
+DELETE FROM orgs.o WHERE id = 901;
+SELECT key FROM tenancy.tenants WHERE key_number > 900;
+-- What does not go stops it, at the end; and until then nobody comes by its key.
+INSERT INTO orgs.notes VALUES (2, 902);
+DELETE FROM orgs.o WHERE id = 902;
+BEGIN;
+DELETE FROM orgs.o WHERE id = 902;
+INSERT INTO orgs.o (id, name) VALUES (902, 'Again');
+ROLLBACK;
+BEGIN;
+DELETE FROM orgs.o WHERE id = 902;
+DELETE FROM orgs.notes WHERE org_id = 902;
+COMMIT;
+INSERT INTO orgs.o (id, name) VALUES (902, 'Again');
+SELECT t.slug, (SELECT count(*) FROM tenancy.attached_tenants a WHERE a.tenant_id = t.id AND NOT a.leaving) AS attached FROM tenancy.tenants t WHERE t.key_number > 900;
+DELETE FROM orgs.o WHERE id > 900;
+DROP TABLE orgs.lines, orgs.pages;
 -- Test suites truncate everything at once.
 SELECT test.attempt(NULL, 'TRUNCATE orgs.o, orgs.docs');
 SELECT test.attempt(NULL, 'TRUNCATE orgs.o, orgs.docs, orgs.notes RESTART IDENTITY');

@@ -12,7 +12,7 @@ SELECT p.oid::regprocedure AS definer FROM pg_proc p
  WHERE p.pronamespace = 'tenancy'::regnamespace AND p.prosecdef AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT p.oid::regprocedure AS careless_definer FROM pg_proc p
  WHERE p.pronamespace = 'tenancy'::regnamespace AND p.prosecdef
-   AND (ARRAY(SELECT c FROM unnest(p.proconfig) c WHERE c <> 'row_security=off' AND c NOT LIKE 'lock_timeout=%') IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']
+   AND (ARRAY(SELECT c FROM unnest(p.proconfig) c WHERE c NOT IN ('row_security=off', 'jit=off') AND c NOT LIKE 'lock_timeout=%') IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']
         OR p.proname <> 'current_tenant_key' AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0));
 -- Everything written in SQL or plpgsql has a fixed search_path, the owner's rights or not.
 SELECT p.oid::regprocedure AS without_search_path FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang

@@ -43,6 +43,31 @@ SELECT tenancy.unprotect_table('added', true);
 \d added
 RESET ROLE;
 RESET search_path;
+
+-- One with BYPASSRLS, with what docs/reference/protect_table.md grants him.
+CREATE ROLE owned_by;
+CREATE ROLE owned_adopter BYPASSRLS IN ROLE owned_by;
+GRANT ALL ON SCHEMA owned TO owned_by;
+GRANT USAGE ON SCHEMA tenancy TO owned_adopter;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA tenancy TO owned_adopter;
+GRANT SELECT, INSERT, UPDATE, DELETE, REFERENCES ON ALL TABLES IN SCHEMA tenancy TO owned_adopter;
+SELECT tenancy.distrust_caller('owned_adopter');
+SET ROLE owned_by;
+CREATE TABLE owned.parent (id int PRIMARY KEY, org text);
+CREATE TABLE owned.part (id int REFERENCES owned.parent) PARTITION BY RANGE (id);
+CREATE TABLE owned.part_1 PARTITION OF owned.part DEFAULT;
+INSERT INTO owned.parent VALUES (1, :a);
+INSERT INTO owned.part VALUES (1);
+SET ROLE owned_adopter;
+SELECT tenancy.protect_table('owned.parent', resource => 'owned_docs', add_column => true, backfill => 'org', mode => 'observe');
+SELECT rows_after FROM tenancy.preview_table('owned.parent', :nobody, db_role => 'owned_by', force => true);
+SELECT tenancy.protect_table('owned.parent', resource => 'owned_docs', tenant_keys => 'fix'), tenancy.protect_table('owned.parent', resource => 'owned_docs', tenant_keys => 'fix') AS again;
+SELECT tenancy.protect_table('owned.part', resource => 'owned_docs', add_column => true, backfill_from => 'parent(id)');
+SELECT tableoid::regclass, tenant_id FROM owned.part;
+SELECT tenancy.unprotect_table('owned.part'), tenancy.unprotect_table('owned.parent'), count(*) > 0 AS scripted FROM tenancy.protect_table_sql('owned.part', resource => 'owned_docs', staged => true);
+SELECT tenancy.set_identity(:nobody::uuid);
+RESET ROLE;
 DROP SCHEMA owned CASCADE;
-DROP ROLE owned_admin;
+DROP OWNED BY owned_adopter;
+DROP ROLE owned_admin, owned_adopter, owned_by;
 DELETE FROM tenancy.tenants WHERE slug = 'owned-a';

@@ -151,7 +151,26 @@ DROP FOREIGN TABLE notes_foreign;
 CREATE TEMP TABLE notes_temp () INHERITS (notes);
 DROP TABLE notes_temp;
 
-SELECT tenancy.unprotect_table('notes'), tenancy.unprotect_table('events'), tenancy.unprotect_table('logs');
+-- With many partitions a statement on one does not look at all the others: protecting them is several statements for each.
+CREATE TABLE many (id int, tenant_id uuid) PARTITION BY LIST (id);
+SELECT count(*) FROM generate_series(1, 12) n, LATERAL (SELECT test.attempt(NULL, format('CREATE TABLE many_%s PARTITION OF many FOR VALUES IN (%s)', n, n))) c;
+CREATE FUNCTION pg_temp.looked() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT coalesce(sum(calls), 0) FROM pg_stat_xact_user_functions WHERE schemaname = 'tenancy' AND funcname = 'covered_relations'
+$$;
+SET track_functions = 'all';
+BEGIN;
+SELECT tenancy.protect_table('many', resource => 'parts_notes');
+SELECT pg_temp.looked() AS before \gset
+ALTER TABLE many_7 ADD CHECK (id > 0);
+SELECT pg_temp.looked() - :before AS looked;
+-- What may bring something new does.
+ALTER TABLE many ADD CHECK (id > -1);
+SELECT pg_temp.looked() - :before > 0 AS looked;
+COMMIT;
+RESET track_functions;
+SELECT count(*) AS covered FROM tenancy.protected_tables WHERE root_id = 'many'::regclass;
+
+SELECT tenancy.unprotect_table('notes'), tenancy.unprotect_table('events'), tenancy.unprotect_table('logs'), tenancy.unprotect_table('many');
 SELECT relname FROM state WHERE "on" OR forced OR policies > 0 OR triggers > 0;
 DROP SCHEMA parts, parts_more CASCADE;
 DROP FOREIGN DATA WRAPPER parts_wrapper CASCADE;

@@ -39,6 +39,12 @@ SELECT test.attempt('a77a0000-0000-4000-8000-0000000000a1', command) FROM unnest
 SELECT tenancy.undeclare_reference_table('undecided.events'), tenancy.undeclare_reference_table('undecided.events') AS again;
 SELECT tenancy.protect_table('undecided.events', resource => 'undecided');
 SELECT relation FROM pg_temp.ours();
+-- What protect_table revoked and GRANT ALL gives back.
+GRANT ALL ON undecided.events_1 TO authenticated;
+GRANT REFERENCES (tenant_id) ON undecided.docs TO PUBLIC;
+SELECT * FROM pg_temp.ours();
+SELECT tenancy.protect_table('undecided.events', resource => 'undecided'), tenancy.protect_table('undecided.docs', resource => 'undecided');
+SELECT relation FROM pg_temp.ours();
 -- A foreign table is below a protected one, and not protected.
 CREATE FOREIGN DATA WRAPPER undecided_wrapper;
 CREATE SERVER undecided_server FOREIGN DATA WRAPPER undecided_wrapper;

@@ -51,6 +51,8 @@ SELECT tenancy.set_identity(:ann::uuid, :a);
 SELECT public.whoami();
 SELECT tenancy.claim('sub'), tenancy.aal(), tenancy.tenant_ids(), tenancy.has_permission(:a::uuid, 'stated.read'), tenancy.has_permission(:b::uuid, 'stated.read'), tenancy.is_member(:b::uuid);
 SAVEPOINT s;
+SELECT tenancy.set_identity(:ann::uuid);
+SELECT finding, hint FROM tenancy.diagnose() WHERE topic = 'active tenant';
 SELECT tenancy.set_identity(:bob, NULL);
 SELECT public.whoami();
 ROLLBACK TO s;
