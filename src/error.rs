@@ -70,6 +70,8 @@ pub enum Error {
     NoSuchTenant,
     #[error("permission denied to fold usage")]
     MayNotFold,
+    #[error("permission denied to act as a table's owner")]
+    MayNotActAsOwner,
     #[error("cannot execute {0} in a read-only transaction")]
     ReadOnly(&'static str),
     #[error("cannot execute {0} during recovery")]
@@ -220,6 +222,11 @@ impl From<Error> for ErrorReport {
                 "The transaction might succeed if retried.",
             ),
             MayNotFold => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "", "Only administrators may."),
+            MayNotActAsOwner => (
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                "",
+                "Members of that role may; to read, administrators who have SELECT on the table too.",
+            ),
             ReadOnly(_) | InRecovery(_) => (PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION, "", ""),
             MergeOfPartitions(_) => (
                 PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,

@@ -13,10 +13,48 @@ use pgrx::spi::{Result as SpiResult, Spi, SpiClient};
 use std::cell::Cell;
 use std::ffi::CString;
 
+/// With whose rights a statement on a table is executed.
+enum Lent {
+    Owners,
+    /// The owner is a superuser, and so has nothing to gain by what the present user is; but he would by the owner.
+    Own,
+    None,
+}
+
+/// To members of the owner, and to an administrator who may read the table and do that to it. The functions that end here are
+/// internal, but `GRANT EXECUTE ON ALL FUNCTIONS` gives them to others, with any statement.
+fn lent(table: Oid, owner: Oid, privilege: Option<Privilege>) -> Lent {
+    let what = match privilege {
+        Some(Privilege::Read) => 0,
+        Some(Privilege::Update) => pg_sys::ACL_UPDATE,
+        Some(Privilege::Delete) => pg_sys::ACL_DELETE,
+        None => return if role::is_member(owner) { Lent::Owners } else { Lent::None },
+    };
+    if role::is_member(owner) {
+        Lent::Owners
+    } else if !is_administrator() || !role::may_read_and(table, what) {
+        Lent::None
+    } else if role::is_superuser(owner) {
+        Lent::Own
+    } else {
+        Lent::Owners
+    }
+}
+
+fn is_administrator() -> bool {
+    role::is_administrator(role::current(), cache::schema_owner)
+}
+
 /// The first column of what a query gives; no rows if the table is gone.
 pub fn read_as_owner(table: Oid, query: &str) -> SpiResult<Vec<Option<String>>> {
+    let Some(owner) = role::owner_of(table) else { return Ok(Vec::new()) };
+    let lent = lent(table, owner, Some(Privilege::Read));
     Spi::connect(|client| {
-        let Some(_owner) = Acting::confined_as_owner_of(table) else { return Ok(Vec::new()) };
+        let _owner = match lent {
+            Lent::Owners => Acting::confined_as_owner_of(table),
+            Lent::Own => None,
+            Lent::None => Error::MayNotActAsOwner.raise(),
+        };
         client.select(query, None, &[])?.map(|row| row.get::<String>(1)).collect()
     })
 }
@@ -64,6 +102,10 @@ pub fn count_as_role(
 
 /// A statement that changes something, in whoever's transaction: nothing of the owner's is left to run when that ends.
 pub fn execute_as_owner(table: Oid, statement: &str) -> SpiResult<()> {
+    let Some(owner) = role::owner_of(table) else { return Ok(()) };
+    if !matches!(lent(table, owner, None), Lent::Owners) {
+        Error::MayNotActAsOwner.raise();
+    }
     Spi::connect_mut(|client| {
         let Some(_owner) = Acting::confined_as_owner_of(table) else { return Ok(()) };
         client.update(statement, None, &[]).map(|_| ())
@@ -93,27 +135,26 @@ impl Drop for Changing {
 /// What a statement does to the rows of a table, which somebody may do who is no member of its owner.
 #[derive(Clone, Copy)]
 pub enum Privilege {
+    Read,
     Update,
     Delete,
 }
 
-/// Executes with the rights of the table's owner, by a member of that role or somebody with this privilege on the whole table
-/// and that to read it: he gives his away no more than by doing it himself. `None` for anybody else, and if the table is gone.
+/// Executes with the rights of the table's owner, or the caller's own, as `lent` says. `None` where it says nobody's, and if the
+/// table is gone.
 fn acting_as_owner<R>(
     table: Oid,
     privilege: Option<Privilege>,
     execute: impl FnOnce(&mut SpiClient) -> SpiResult<R>,
 ) -> SpiResult<Option<R>> {
-    let may_write = || match privilege {
-        Some(Privilege::Update) => role::may_read_and(table, pg_sys::ACL_UPDATE),
-        Some(Privilege::Delete) => role::may_read_and(table, pg_sys::ACL_DELETE),
-        None => false,
-    };
-    let allowed = |owner: &Oid| role::is_member(*owner) || may_write();
-    let Some(owner) = role::owner_of(table).filter(allowed) else { return Ok(None) };
-    let administers = role::is_administrator(role::current(), cache::schema_owner);
+    let Some(owner) = role::owner_of(table) else { return Ok(None) };
+    let lent = lent(table, owner, privilege);
+    if matches!(lent, Lent::None) {
+        return Ok(None);
+    }
+    let administers = is_administrator();
     Spi::connect_mut(|client| {
-        let Some(_owner) = Acting::confined_as_owner_of(table) else { return Ok(None) };
+        let _owner = matches!(lent, Lent::Owners).then(|| Acting::confined_as_owner_of(table));
         let _changing = administers.then(|| Changing::rows_of(owner));
         execute(client).map(Some)
     })

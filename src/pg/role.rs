@@ -60,6 +60,11 @@ pub fn is_administrator(role: Oid, owner: impl FnOnce() -> Option<Oid>) -> bool 
     }
 }
 
+pub fn is_superuser(role: Oid) -> bool {
+    // SAFETY: a syscache lookup by role id.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
 /// The role that owns a relation, if the relation exists.
 pub fn owner_of(relation: Oid) -> Option<Oid> {
     // SAFETY: a syscache lookup; the tuple is valid until released, and is of pg_class.

@@ -256,6 +256,28 @@ SELECT count(*) > 0 AS exported FROM tenancy.export_tenant(:'a');
 SELECT * FROM public.hm_ended();
 DELETE FROM tenancy.subjects WHERE subject = 'hm ann';
 
+-- Who may execute everything of ours, as GRANT ON ALL FUNCTIONS lets him, has a superuser's rights lent by none of it, nor another
+-- owner's without the privilege that it takes.
+CREATE ROLE hm_mover NOLOGIN BYPASSRLS;
+CREATE TABLE public.hm_ours AS SELECT 1 AS id;
+GRANT USAGE ON SCHEMA tenancy, hm TO hm_mover;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tenancy TO hm_mover;
+GRANT SELECT, DELETE ON public.hm_ours TO hm_mover;
+SET ROLE hm_mover;
+SELECT tenancy.execute_as_owner('public.hm_ours'::regclass, 'ALTER ROLE hm_mover SUPERUSER');
+SELECT tenancy.change_as_owner('public.hm_ours'::regclass, 'ALTER ROLE hm_mover SUPERUSER', 'DELETE');
+SELECT tenancy.change_and_tell_as_owner('public.hm_ours'::regclass, 'DELETE FROM public.hm_ours RETURNING current_user::text', 'DELETE') AS as_himself;
+SELECT tenancy.read_as_owner('public.hm_ours'::regclass, 'SELECT current_user::text') AS as_himself;
+SELECT tenancy.read_as_owner('pg_authid'::regclass, 'SELECT count(rolpassword)::text FROM pg_authid');
+SELECT tenancy.read_as_owner('hm.docs'::regclass, 'SELECT current_user::text');
+SELECT tenancy.execute_as_owner('hm.docs'::regclass, 'DROP TABLE hm.docs');
+SELECT tenancy.change_as_owner('hm.docs'::regclass, 'DELETE FROM hm.docs', 'DELETE') IS NULL AS refused;
+RESET ROLE;
+SELECT rolsuper FROM pg_roles WHERE rolname = 'hm_mover';
+DROP OWNED BY hm_mover;
+DROP TABLE public.hm_ours;
+DROP ROLE hm_mover;
+
 SELECT count(*) AS left FROM pg_class WHERE relname LIKE '~pg\_tenancy%' AND relkind <> 'i';
 DROP SCHEMA hm CASCADE; DROP TABLE public.hm_ran; DROP PROCEDURE public.hm_begin; DROP FUNCTION public.hm_ended;
 DELETE FROM tenancy.tenants WHERE slug LIKE 'hm-%' OR key = '7103';
