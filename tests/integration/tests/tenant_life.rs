@@ -190,7 +190,8 @@ fn a_role_that_has_what_the_guide_grants_moves_a_tenant_and_is_nobody_else() {
     };
     let script = source("sql/adapters/export_tenant.sql");
     let file = cluster.host().join("acme.sql");
-    std::fs::write(&file, as_mover(&["-v", "tenant=acme", "-f", script.to_str().expect("the path is text")])).expect("a file");
+    std::fs::write(&file, as_mover(&["-v", "tenant=acme", "-f", script.to_str().expect("the path is text")]))
+        .expect("a file");
     let mut mover = cluster.connect_as("origin", "mover");
     while mover.number(&format!("SELECT tenancy.delete_tenant_rows('{acme}')")) > 0 {}
     mover.run(&format!("SELECT tenancy.drop_tenant('{acme}')"));
