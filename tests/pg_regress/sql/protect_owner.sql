@@ -61,6 +61,14 @@ INSERT INTO owned.part VALUES (1);
 SET ROLE owned_adopter;
 SELECT tenancy.protect_table('owned.parent', resource => 'owned_docs', add_column => true, backfill => 'org', mode => 'observe');
 SELECT rows_after FROM tenancy.preview_table('owned.parent', :nobody, db_role => 'owned_by', force => true);
+-- By itself preview_table chooses no role that policies do not bind.
+RESET ROLE;
+BEGIN;
+DO $$ BEGIN PERFORM tenancy.disable_role(d.rolname) FROM tenancy.application_roles() r JOIN pg_roles d ON d.oid = r WHERE d.rolname <> 'owned_adopter'; END $$;
+SELECT * FROM tenancy.application_roles();
+SELECT * FROM tenancy.preview_table('owned.parent', :nobody);
+ROLLBACK;
+SET ROLE owned_adopter;
 SELECT tenancy.protect_table('owned.parent', resource => 'owned_docs', tenant_keys => 'fix'), tenancy.protect_table('owned.parent', resource => 'owned_docs', tenant_keys => 'fix') AS again;
 SELECT tenancy.protect_table('owned.part', resource => 'owned_docs', add_column => true, backfill_from => 'parent(id)');
 SELECT tableoid::regclass, tenant_id FROM owned.part;
