@@ -1,6 +1,8 @@
 //! What differs between the supported versions of Postgres.
 
+use super::setting;
 use pgrx::pg_sys;
+use std::sync::OnceLock;
 
 /// The attribute of a tuple descriptor, 0-based. From 18 on the array of attributes is no longer a member.
 ///
@@ -50,7 +52,41 @@ pub fn backend_number() -> i32 {
     unsafe { pg_sys::MyProcNumber }
 }
 
+/// Whether Postgres was built with assertions.
+fn asserts() -> bool {
+    static ASSERTS: OnceLock<bool> = OnceLock::new();
+    *ASSERTS.get_or_init(|| setting::show(c"debug_assertions").as_deref() == Some("on"))
+}
+
+/// Locks a row to write it, if that is possible without waiting.
+///
+/// # Safety
+/// An open table and a place of it.
+unsafe fn lock_without_waiting(table: pg_sys::Relation, place: pg_sys::ItemPointer) -> bool {
+    let mut failure = pg_sys::TM_FailureData::default();
+    let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
+    // SAFETY: the caller's promise; the buffer comes back pinned, whatever the answer (access/heapam.h).
+    unsafe {
+        let mut tuple = pg_sys::HeapTupleData { t_self: *place, ..Default::default() };
+        let result = pg_sys::heap_lock_tuple(
+            table,
+            &raw mut tuple,
+            pg_sys::GetCurrentCommandId(true),
+            pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
+            pg_sys::LockWaitPolicy::LockWaitSkip,
+            false,
+            &raw mut buffer,
+            &raw mut failure,
+        );
+        pg_sys::ReleaseBuffer(buffer);
+        result == pg_sys::TM_Result::TM_Ok
+    }
+}
+
 /// heap_update, which from 16 on also tells which indexes need the new version. False if it did not write.
+///
+/// It gives the right answer where it is not to wait for somebody, but asserts that nobody asks for that. So where Postgres was
+/// built with assertions the row is locked first, which costs a record in the log.
 ///
 /// # Safety
 /// An open table, a place of it, and a tuple of its descriptor.
@@ -59,6 +95,10 @@ pub unsafe fn update_without_waiting(
     place: pg_sys::ItemPointer,
     tuple: pg_sys::HeapTuple,
 ) -> bool {
+    // SAFETY: the caller's promise.
+    if asserts() && !unsafe { lock_without_waiting(table, place) } {
+        return false;
+    }
     let mut failure = pg_sys::TM_FailureData::default();
     let mut lock_mode = pg_sys::LockTupleMode::LockTupleExclusive;
     #[cfg(not(feature = "pg15"))]
@@ -71,7 +111,7 @@ pub unsafe fn update_without_waiting(
             tuple,
             pg_sys::GetCurrentCommandId(true),
             std::ptr::null_mut(),
-            false,
+            asserts(),
             &raw mut failure,
             &raw mut lock_mode,
             #[cfg(not(feature = "pg15"))]
