@@ -31,10 +31,11 @@ SELECT tenancy.set_tenant_status(:a, 'suspended');
 SELECT pg_temp.seen(1, 'tenant_id FROM tenancy.quota_status') AS suspended, pg_temp.seen(1, 'tenant_id FROM tenancy.usage') AS usage;
 SELECT tenancy.set_tenant_status(:a, 'active');
 -- By name in a condition: a condition of the reader's sees no other tenant's rows.
-CREATE FUNCTION public.up_leak(t uuid, n numeric) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE WARNING '% uses %', right(t::text, 1), n; RETURN true; END $$;
-SET client_min_messages = warning;
+CREATE FUNCTION public.up_leak(t uuid, n numeric) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN
+    PERFORM set_config('up.seen', concat_ws(', ', nullif(current_setting('up.seen', true), ''), format('%s uses %s', right(t::text, 1), n)), false); RETURN true; END $$;
 SELECT test.attempt('71000000-0000-0000-0000-000000000001', format('SELECT count(*) FROM %s WHERE public.up_leak(tenant_id, %s)', v, c)) FROM (VALUES ('tenancy.usage', 'total'), ('tenancy.usage_current', 'total'), ('tenancy.usage_history', 'amount'), ('tenancy.quotas', 'hard'), ('tenancy.effective_quotas', 'hard'), ('tenancy.quota_status', 'used')) q (v, c);
 SELECT test.attempt('71000000-0000-0000-0000-000000000001', 'SELECT count(*) FROM tenancy.prometheus WHERE public.up_leak(tenant, value)');
+SELECT seen, count(*) FROM string_to_table(current_setting('up.seen'), ', ') seen GROUP BY seen ORDER BY seen COLLATE "C";
 DROP FUNCTION public.up_leak;
 
 -- What is planted in the caller's schemas is not called by ours, not even when an administrator calls.
