@@ -1,6 +1,7 @@
 // Prisma's schema engine, as `prisma migrate` calls it. Prisma's own command downloads a build of the engine for the
 // machine; this is the same engine as WebAssembly, which npm has.
 //   node engine.mjs deploy|dev|pull   in the directory of schema.prisma, prisma.config.ts and migrations/
+import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -42,7 +43,7 @@ class Factory extends PrismaPg {
 
     // The adapter's drops the database before it leaves it.
     async connectToShadowDb() {
-        const database = `prisma_migrate_shadow_db_${crypto.randomUUID()}`;
+        const database = `prisma_migrate_shadow_db_${randomUUID()}`;
         const admin = new pg.Client(this.config);
         await admin.connect();
         await admin.query(`CREATE DATABASE "${database}"`);
