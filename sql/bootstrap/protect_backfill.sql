@@ -162,7 +162,7 @@ BEGIN
         IF backfill IS NOT NULL THEN
             RAISE EXCEPTION 'backfill gives no tenant to % row(s) of table %', without, root USING ERRCODE = '22023',
                 HINT = 'Fill the column of these rows first, or choose an expression that is not null'
-                    || CASE WHEN reference = 'id' THEN ' and gives no keys but those in tenancy.tenants.' ELSE '.' END;
+                    || CASE WHEN reference = 'id' AND options ->> 'backfill_from' IS NULL THEN ' and gives no keys but those in tenancy.tenants.' ELSE '.' END;
         END IF;
         RAISE EXCEPTION 'table % has % row(s) without a tenant', root, without USING ERRCODE = '22023',
             HINT = CASE WHEN EXISTS (SELECT FROM tenancy.protected_tables p WHERE p.table_id = root AND p.options ->> 'shared' IS NOT NULL)
