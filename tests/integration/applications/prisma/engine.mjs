@@ -1,10 +1,13 @@
 // Prisma's schema engine, as `prisma migrate` calls it. Prisma's own command downloads a build of the engine for the
 // machine; this is the same engine as WebAssembly, which npm has.
 //   node engine.mjs deploy|dev|pull   in the directory of schema.prisma, prisma.config.ts and migrations/
-import { randomUUID } from 'node:crypto';
+import { randomUUID, webcrypto } from 'node:crypto';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+
+// Node 18 has it, but not there, where the engine looks for it.
+globalThis.crypto ??= webcrypto;
 
 const require = createRequire(import.meta.url);
 const pg = require('pg');
