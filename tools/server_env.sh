@@ -17,7 +17,7 @@ server_env() {
     # What npm installed lies where the server's user may not look.
     cp -R "$npm_home/node_modules" "$RUN/source/"
     [[ $SERVER_USER == "$(id -un)" ]] || chown -R "$SERVER_USER:" "$RUN/source" "$RUN/scratch"
-    SERVER_ENV=("${AS_PG[@]}" env -C "$RUN/scratch" PGT_BINDIR="$BINDIR" PGT_SCRATCH="$RUN/scratch"
+    SERVER_ENV=("${AS_PG[@]}" env -C "$RUN/scratch" TMPDIR="$RUN/scratch" PGT_BINDIR="$BINDIR" PGT_SCRATCH="$RUN/scratch"
         PGT_SOURCE="$RUN/source" PGT_PGBOUNCER="$bouncer" PGT_PREFIX="$PREFIX"
         PGT_NODE="$(command -v node || echo /usr/bin/node)" NODE_PATH="$RUN/source/node_modules" PGT_PYTHON=/usr/bin/python3)
 }
