@@ -18,27 +18,30 @@ enum Lent {
     Owners,
     /// The owner is a superuser, and so has nothing to gain by what the present user is; but he would by the owner.
     Own,
-    None,
+}
+
+impl Lent {
+    fn begin(self, owner: Oid) -> Option<Acting> {
+        match self {
+            Self::Owners => Some(Acting::confined_as(owner)),
+            Self::Own => None,
+        }
+    }
 }
 
 /// To members of the owner, and to an administrator who may read the table and do that to it. The functions that end here are
 /// internal, but `GRANT EXECUTE ON ALL FUNCTIONS` gives them to others, with any statement.
-fn lent(table: Oid, owner: Oid, privilege: Option<Privilege>) -> Lent {
-    let what = match privilege {
-        Some(Privilege::Read) => 0,
-        Some(Privilege::Update) => pg_sys::ACL_UPDATE,
-        Some(Privilege::Delete) => pg_sys::ACL_DELETE,
-        None => return if role::is_member(owner) { Lent::Owners } else { Lent::None },
-    };
+fn lent(table: Oid, owner: Oid, privilege: Option<Privilege>) -> Option<Lent> {
     if role::is_member(owner) {
-        Lent::Owners
-    } else if !is_administrator() || !role::may_read_and(table, what) {
-        Lent::None
-    } else if role::is_superuser(owner) {
-        Lent::Own
-    } else {
-        Lent::Owners
+        return Some(Lent::Owners);
     }
+    let what = match privilege? {
+        Privilege::Read => 0,
+        Privilege::Update => pg_sys::ACL_UPDATE,
+        Privilege::Delete => pg_sys::ACL_DELETE,
+    };
+    let may = is_administrator() && role::may_read_and(table, what);
+    may.then(|| if role::is_superuser(owner) { Lent::Own } else { Lent::Owners })
 }
 
 fn is_administrator() -> bool {
@@ -48,13 +51,9 @@ fn is_administrator() -> bool {
 /// The first column of what a query gives; no rows if the table is gone.
 pub fn read_as_owner(table: Oid, query: &str) -> SpiResult<Vec<Option<String>>> {
     let Some(owner) = role::owner_of(table) else { return Ok(Vec::new()) };
-    let lent = lent(table, owner, Some(Privilege::Read));
+    let lent = lent(table, owner, Some(Privilege::Read)).unwrap_or_else(|| Error::MayNotActAsOwner.raise());
     Spi::connect(|client| {
-        let _owner = match lent {
-            Lent::Owners => Acting::confined_as_owner_of(table),
-            Lent::Own => None,
-            Lent::None => Error::MayNotActAsOwner.raise(),
-        };
+        let _owner = lent.begin(owner);
         client.select(query, None, &[])?.map(|row| row.get::<String>(1)).collect()
     })
 }
@@ -103,11 +102,9 @@ pub fn count_as_role(
 /// A statement that changes something, in whoever's transaction: nothing of the owner's is left to run when that ends.
 pub fn execute_as_owner(table: Oid, statement: &str) -> SpiResult<()> {
     let Some(owner) = role::owner_of(table) else { return Ok(()) };
-    if !matches!(lent(table, owner, None), Lent::Owners) {
-        Error::MayNotActAsOwner.raise();
-    }
+    let lent = lent(table, owner, None).unwrap_or_else(|| Error::MayNotActAsOwner.raise());
     Spi::connect_mut(|client| {
-        let Some(_owner) = Acting::confined_as_owner_of(table) else { return Ok(()) };
+        let _owner = lent.begin(owner);
         client.update(statement, None, &[]).map(|_| ())
     })
 }
@@ -148,13 +145,10 @@ fn acting_as_owner<R>(
     execute: impl FnOnce(&mut SpiClient) -> SpiResult<R>,
 ) -> SpiResult<Option<R>> {
     let Some(owner) = role::owner_of(table) else { return Ok(None) };
-    let lent = lent(table, owner, privilege);
-    if matches!(lent, Lent::None) {
-        return Ok(None);
-    }
+    let Some(lent) = lent(table, owner, privilege) else { return Ok(None) };
     let administers = is_administrator();
     Spi::connect_mut(|client| {
-        let _owner = matches!(lent, Lent::Owners).then(|| Acting::confined_as_owner_of(table));
+        let _owner = lent.begin(owner);
         let _changing = administers.then(|| Changing::rows_of(owner));
         execute(client).map(Some)
     })

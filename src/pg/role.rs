@@ -113,10 +113,10 @@ impl Acting {
         Some(Self::begin(owner_of(relation)?, pg_sys::SECURITY_NOFORCE_RLS))
     }
 
-    /// The same, and nothing is left behind that would run later with other rights: Postgres refuses deferred triggers then.
-    pub fn confined_as_owner_of(relation: Oid) -> Option<Self> {
-        let flags = pg_sys::SECURITY_NOFORCE_RLS | pg_sys::SECURITY_RESTRICTED_OPERATION;
-        Some(Self::begin(owner_of(relation)?, flags))
+    /// The same of a known owner, and nothing is left behind that would run later with other rights: Postgres refuses deferred
+    /// triggers then.
+    pub fn confined_as(owner: Oid) -> Self {
+        Self::begin(owner, pg_sys::SECURITY_NOFORCE_RLS | pg_sys::SECURITY_RESTRICTED_OPERATION)
     }
 
     /// As a role that the present one is a member of, which the code that runs cannot leave, as it could after SET ROLE.
